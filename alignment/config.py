@@ -1,0 +1,99 @@
+"""Configuration of the alignment stages, the audit and the gates; and of the whole project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from feedback.config import CurationConfig, DeskConfig, QueueConfig, SetsConfig, Share, SplitConfig, Strict, read_yaml
+from sft.config import LoraConfig, ModelConfig, SamplingConfig, SftConfig
+
+
+class DpoConfig(Strict):
+    """The DPO stage."""
+
+    enabled: bool = True
+    beta: float = Field(default=0.1, gt=0)
+    """How closely the policy stays to its reference; higher is closer."""
+    reference: Literal["round", "initial"] = "round"
+    """`round`: the SFT policy of the same round; `initial`: the first SFT policy through all rounds."""
+    min_pairs: int = Field(default=1, ge=1)
+    """With fewer pairs the round skips the stage."""
+    trainer: dict[str, Any] = {}
+    """Any field of TRL's DPOConfig."""
+
+
+class RewardConfig(Strict):
+    """The reward-model stage. Its model chooses what people see next."""
+
+    enabled: bool = True
+    min_pairs: int = Field(default=8, ge=2)
+    """With fewer pairs the round skips the stage."""
+    trainer: dict[str, Any] = {}
+    """Any field of TRL's RewardConfig."""
+
+
+class AuditConfig(Strict):
+    """Which answers judge a candidate."""
+
+    families: int = Field(default=300, ge=1)
+    """Held-out families asked, one prompt of each; critical questions come first and all count."""
+
+
+class AdvanceGate(Strict):
+    """May the candidate become champion?"""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Chance of promoting a candidate that is no better; exact one-sided McNemar on paired audit answers."""
+    safety_margin: float = Field(default=0.15, ge=0)
+    """How much lower the candidate's mean safety may be, in points of the scale, at the interval's far end."""
+
+
+class ShipGate(Strict):
+    """May the candidate serve customers?"""
+
+    hallucination_below: Share = 0.02
+    """The promise: the share of critical questions answered with something false is below this."""
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    """One-sided confidence of the bound."""
+
+
+class GatesConfig(Strict):
+    """Both gates."""
+
+    advance: AdvanceGate = AdvanceGate()
+    ship: ShipGate = ShipGate()
+
+
+class ProjectConfig(Strict):
+    """`redpen.yaml`: only what differs from the default needs to stand in it."""
+
+    kind: Literal["project"]
+    model: ModelConfig
+    lora: LoraConfig = LoraConfig()
+    seed: int = 0
+    rubric: str = "rubric.yaml"
+    prompts: str = "prompts.jsonl"
+    critical: str = "critical.jsonl"
+    store: str = "store.db"
+    """A file in the project, or a SQLAlchemy URL such as postgresql+psycopg://..."""
+    argilla: DeskConfig = DeskConfig()
+    queues: QueueConfig = QueueConfig()
+    curation: CurationConfig = CurationConfig()
+    split: SplitConfig = SplitConfig()
+    training_sets: SetsConfig = SetsConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    sft: SftConfig = SftConfig()
+    dpo: DpoConfig = DpoConfig()
+    reward: RewardConfig = RewardConfig()
+    audit: AuditConfig = AuditConfig()
+    gates: GatesConfig = GatesConfig()
+    leads: tuple[str, ...] = ()
+    """Argilla user names that may approve, beside the workspace's owners and admins."""
+
+
+def read_project(folder: Path, overrides: tuple[str, ...] = ()) -> ProjectConfig:
+    """The configuration of the project in `folder`. Raises InvalidInput with every problem."""
+    return read_yaml(folder / "redpen.yaml", ProjectConfig, overrides)

@@ -1,0 +1,1 @@
+"""What people said about a model's answers, and what is concluded from it."""

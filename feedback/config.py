@@ -1,0 +1,169 @@
+"""Configuration: frozen strict models, and a YAML reader whose errors name the file, the key and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from feedback.errors import InvalidInput
+
+
+class Strict(BaseModel):
+    """Base of every value that crosses a file: frozen, no unknown keys, attribute docstrings as descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class DeskConfig(Strict):
+    """Which Argilla the reviewers work in."""
+
+    url: str | None = None
+    """Address of an Argilla 2.x server. Without one, Redpen's own appliance is used."""
+    api_key_env: str = "ARGILLA_API_KEY"
+    """Environment variable that holds the API key of an owner. The key itself never stands in a file here."""
+    workspace: str = "redpen"
+    """Argilla workspace that holds the review datasets."""
+
+
+class QueueConfig(Strict):
+    """What reviewers are asked for each round, beside the audit."""
+
+    rate_items: int = Field(default=100, ge=0)
+    """Single answers to rate, each round."""
+    rank_items: int = Field(default=60, ge=0)
+    """Prompts whose answers are ranked side by side, each round."""
+    rank_size: int = Field(default=4, ge=2, le=6)
+    """Answers shown side by side."""
+    reviews: int = Field(default=1, ge=1)
+    """Reviewers asked for each of these items."""
+    audit_reviews: int = Field(default=2, ge=1)
+    """Reviewers asked for each audit item."""
+
+
+class CurationConfig(Strict):
+    """What is dropped before anything is trained on."""
+
+    max_prompt_characters: int = Field(default=20_000, ge=1)
+    """Longer prompts are dropped, with their answers."""
+    max_completion_characters: int = Field(default=20_000, ge=1)
+    """Longer answers are dropped."""
+
+
+class SplitConfig(Strict):
+    """Which prompt families are never trained on."""
+
+    held_out_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of prompt families held out for the audit, beside all of `critical.jsonl`."""
+    salt: str = "redpen"
+    """Changes which families those are. Changing it in a running project leaks held-out families into training."""
+
+
+class SetsConfig(Strict):
+    """How verdicts become training rows."""
+
+    accept_accuracy: float = Field(default=4, ge=1, le=5)
+    """Mean accuracy from which an answer with the verdict `correct` becomes a demonstration."""
+    accept_tone: float = Field(default=3, ge=1, le=5)
+    """Mean tone from which it does."""
+    accept_safety: float = Field(default=4, ge=1, le=5)
+    """Mean safety from which it does."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
+    """Read `path` as a `model`, with `a.b=value` overrides applied (values are read as YAML).
+
+    The file's first key is `kind:`, and it must be the model's. Raises InvalidInput with every problem, each as
+    `file: key: what was found; what is allowed`.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidInput(f"{path}: no such file; `redpen init DIR` writes one") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}: not UTF-8; save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise InvalidInput(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}: found {type(data).__name__}; expected keys and values, the first `kind:`")
+    for override in overrides:
+        _apply(data, override)
+    return validate(data, model, source=str(path))
+
+
+def validate(data: Mapping[str, Any], model: type[Model], *, source: str) -> Model:
+    """`data` as a `model`; raises InvalidInput with every problem, each prefixed by `source`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidInput([f"{source}: {text}" for text in describe(error, model)]) from None
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Each validation problem as one line: key, what was found, what is allowed."""
+    return [_describe_one(detail, model) for detail in error.errors(include_url=False)]
+
+
+def _describe_one(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    match detail["type"]:
+        case "extra_forbidden":
+            allowed = fields_at(model, detail["loc"][:-1])
+            near = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"allowed: {', '.join(allowed)}"
+            return f"{key}: unknown key; {hint}"
+        case "missing":
+            return f"{key}: missing; it is required"
+        case "value_error":
+            return f"{key + ': ' if key else ''}{detail['ctx']['error']}"
+        case _:
+            found = repr(detail["input"])
+            shown = found if len(found) <= 80 else found[:77] + "..."
+            return f"{key + ': ' if key else ''}found {shown}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The field names of the model that a path of keys leads to; empty when the path leaves the known models."""
+    current: list[type[BaseModel]] = [model]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        fields = [m.model_fields[part] for m in current if part in m.model_fields]
+        # In a union pydantic puts the member's tag into the path; it names no field, and the candidates stay.
+        current = [inner for f in fields for inner in _models_in(f.annotation)] if fields else current
+    return sorted({name for m in current for name in m.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise InvalidInput(f"override {override!r} has no `=`; write key.inner=value, such as dpo.beta=0.2")
+    *parents, last = key.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise InvalidInput(f"override {override!r}: `{parent}` holds a plain value, not keys")
+    data[last] = yaml.safe_load(text)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, 0 to 1."""
+

@@ -1,0 +1,73 @@
+"""JSON Lines: one value per line, every bad line reported, written in one spelling."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from feedback.config import describe
+from feedback.errors import InvalidInput
+from feedback.ids import canonical_json
+
+Row = TypeVar("Row", bound=BaseModel)
+
+MOST_PROBLEMS = 100
+"""Bad lines spelt out in one error; the rest are counted."""
+
+
+def read_rows(path: Path, row: type[Row]) -> list[Row]:
+    """Every line as a `row`, in file order; empty lines are passed over.
+
+    Raises InvalidInput naming the file and every line that is not one, so that nothing is half imported.
+    """
+    rows: list[Row] = []
+    problems: list[str] = []
+    for number, value in numbered_values(path, problems):
+        try:
+            rows.append(row.model_validate(value))
+        except ValidationError as error:
+            problems += [f"{path}:{number}: {text}" for text in describe(error, row)]
+    raise_problems(problems)
+    return rows
+
+
+def numbered_values(path: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
+    """(line number from 1, value) for every line that is JSON; the others are appended to `problems`."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        raise InvalidInput(f"{path}: no such file; expected one JSON object per line") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            problems.append(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); save the file as UTF-8")
+        except json.JSONDecodeError as error:
+            problems.append(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}); one JSON object per line")
+
+
+def raise_problems(problems: list[str]) -> None:
+    """Raise InvalidInput with the problems, at most MOST_PROBLEMS of them spelt out; return when there are none."""
+    if not problems:
+        return
+    left_out = len(problems) - MOST_PROBLEMS
+    raise InvalidInput(problems[:MOST_PROBLEMS] + ([f"... and {left_out} more"] if left_out > 0 else []))
+
+
+def write_rows(path: Path, rows: Iterable[BaseModel]) -> int:
+    """Write the rows in canonical JSON and return how many there were. The file appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    count = 0
+    with partial.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(canonical_json(row.model_dump(mode="json")) + "\n")
+            count += 1
+    os.replace(partial, path)
+    return count

@@ -1,0 +1,361 @@
+"""The glossary as types: what flows from a prompt to a training row.
+
+    Prompt -> Completion -> ReviewItem -> Rating -> Verdict | PairVerdict -> SftExample | PreferencePair | RankedSet
+
+Ids are content hashes made by the `of` constructors, so equal content is one thing everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from feedback.config import Share, Strict
+from feedback.ids import (
+    CompletionId,
+    ExampleId,
+    FamilyId,
+    ItemId,
+    PolicyId,
+    PromptId,
+    RatingId,
+    ReviewerId,
+    content_hash,
+)
+
+
+class Message(Strict):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Prompt(Strict):
+    """What the model is asked: one or more messages, the last one the user's."""
+
+    id: PromptId
+    messages: tuple[Message, ...] = Field(min_length=1)
+    family: FamilyId
+    """Prompts of one family are paraphrases of one question: all of them train, or none."""
+    topic: str | None = None
+    reference: str | None = None
+    """The known answer. Required for critical questions."""
+    answerable: bool = True
+    """False where the right answer is that it cannot be known."""
+    critical: bool = False
+    """True for questions of `critical.jsonl`: always held out, and what the ship gate counts."""
+
+    @classmethod
+    def of(cls, messages: Sequence[Message], *, family: str | None = None, topic: str | None = None,
+           reference: str | None = None, answerable: bool = True, critical: bool = False) -> Self:
+        """A prompt whose id is the hash of its messages; without a family it is a family of its own."""
+        made = PromptId(content_hash("prompt", [m.model_dump() for m in messages]))
+        return cls(id=made, messages=tuple(messages), family=FamilyId(family or made), topic=topic, reference=reference,
+                   answerable=answerable, critical=critical)
+
+    @property
+    def text(self) -> str:
+        """The last message's content: the question itself."""
+        return self.messages[-1].content
+
+
+class Decoding(Strict):
+    """How an answer was sampled: enough to sample it again."""
+
+    temperature: float = Field(default=1.0, ge=0)
+    """0 takes the likeliest token each time."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=256, ge=1)
+    seed: int = 0
+    engine: str = "transformers"
+
+
+class Completion(Strict):
+    """One answer of one policy to one prompt."""
+
+    id: CompletionId
+    prompt_id: PromptId
+    policy_id: PolicyId
+    index: int = Field(ge=0)
+    """Which of the samples for this prompt, from 0."""
+    text: str
+    decoding: Decoding
+    finished: bool = True
+    """False when `max_new_tokens` cut it off."""
+
+    @classmethod
+    def of(cls, *, prompt_id: PromptId, policy_id: PolicyId, index: int, text: str, decoding: Decoding,
+           finished: bool = True) -> Self:
+        """A completion whose id is the hash of everything else in it."""
+        content = {"prompt": prompt_id, "policy": policy_id, "index": index, "text": text, "decoding": decoding.model_dump()}
+        return cls(id=CompletionId(content_hash("completion", content)), prompt_id=prompt_id, policy_id=policy_id,
+                   index=index, text=text, decoding=decoding, finished=finished)
+
+
+class Queue(StrEnum):
+    """Which form a reviewer sees."""
+
+    RATE = "rate"
+    """One answer: criteria, verdict, spans, rewrite."""
+    RANK = "rank"
+    """Several answers to one prompt side by side: a ranking with ties, a rewrite of the best."""
+
+
+class Purpose(StrEnum):
+    """What the ratings of an item may be used for."""
+
+    TRAIN = "train"
+    AUDIT = "audit"
+    """Judges a candidate. Never trained on."""
+
+
+class ReviewItem(Strict):
+    """What one reviewer sees at once."""
+
+    id: ItemId
+    queue: Queue
+    purpose: Purpose
+    round: int = Field(ge=0)
+    prompt_id: PromptId
+    completion_ids: tuple[CompletionId, ...] = Field(min_length=1)
+    """In display order, which is a hash of the item: a reviewer cannot learn which model stands where."""
+    reviews: int = Field(default=1, ge=1)
+    """Reviewers asked for."""
+
+    @classmethod
+    def of(cls, *, queue: Queue, purpose: Purpose, round: int, prompt_id: PromptId,
+           completion_ids: Sequence[CompletionId], reviews: int = 1) -> Self:
+        """An item whose id ignores the order given, and whose display order comes from a hash of that id."""
+        content = {"queue": queue, "purpose": purpose, "round": round, "prompt": prompt_id, "completions": sorted(completion_ids)}
+        made = ItemId(content_hash("item", content))
+        shown = sorted(completion_ids, key=lambda completion: content_hash("order", [made, completion]))
+        return cls(id=made, queue=queue, purpose=purpose, round=round, prompt_id=prompt_id, completion_ids=tuple(shown),
+                   reviews=reviews)
+
+    @model_validator(mode="after")
+    def _sizes_fit_the_queue(self) -> Self:
+        if self.queue is Queue.RATE and len(self.completion_ids) != 1:
+            raise ValueError(f"a rate item shows 1 completion, found {len(self.completion_ids)}")
+        if self.queue is Queue.RANK and len(set(self.completion_ids)) < 2:
+            raise ValueError("a rank item shows at least 2 different completions")
+        return self
+
+
+class Reviewer(Strict):
+    """A person who rates."""
+
+    id: ReviewerId
+    """The Argilla user's id: it survives a renaming."""
+    name: str
+    simulated: bool = False
+    """True for `sim-...` reviewers."""
+
+
+class VerdictValue(StrEnum):
+    """What a reviewer concludes about one answer."""
+
+    CORRECT = "correct"
+    PARTIALLY_CORRECT = "partially correct"
+    INCORRECT = "incorrect"
+    CANNOT_TELL = "cannot tell"
+
+
+class Flag(StrEnum):
+    """Facts about an answer that the verdict does not carry."""
+
+    HALLUCINATED = "states something false or unsupported"
+    ABSTAINS = "says it does not know"
+
+
+class Span(Strict):
+    """A marked part of an answer, in characters: `text[start:end]`."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=1)
+    label: str = "hallucinated"
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"span ends at {self.end}, before or at its start {self.start}")
+        return self
+
+
+class RateAnswer(Strict):
+    """A submitted rate form."""
+
+    kind: Literal["rate"] = "rate"
+    criteria: dict[str, int]
+    """Rating by criterion, on the rubric's scale; higher is better."""
+    verdict: VerdictValue
+    flags: tuple[Flag, ...] = ()
+    spans: tuple[Span, ...] = ()
+    rewrite: str | None = None
+    comment: str | None = None
+
+    @property
+    def hallucinated(self) -> bool:
+        """The reviewer found something false or unsupported, by the flag or by marking it."""
+        return Flag.HALLUCINATED in self.flags or bool(self.spans)
+
+    @property
+    def abstains(self) -> bool:
+        """The answer says that it does not know."""
+        return Flag.ABSTAINS in self.flags
+
+
+class RankAnswer(Strict):
+    """A submitted rank form."""
+
+    kind: Literal["rank"] = "rank"
+    tiers: tuple[tuple[CompletionId, ...], ...] = Field(min_length=1)
+    """Best first; completions in one tier are tied."""
+    rewrite: str | None = None
+    comment: str | None = None
+
+
+class Deleted(Strict):
+    """The answer was deleted or withdrawn in Argilla: a tombstone that replaces the versions before it."""
+
+    kind: Literal["deleted"] = "deleted"
+
+
+Answer = Annotated[RateAnswer | RankAnswer | Deleted, Field(discriminator="kind")]
+
+
+class Rating(Strict):
+    """One reviewer's answer to one item, in one version. Never changed: a new answer is a new version."""
+
+    id: RatingId
+    item_id: ItemId
+    reviewer_id: ReviewerId
+    version: int = Field(ge=1)
+    """From 1; the highest version of an (item, reviewer) is the one that counts."""
+    answer: Answer
+    rubric: str
+    """Hash of the rubric it was given under."""
+    submitted_at: AwareDatetime
+    """When Argilla last took the answer."""
+    source: str
+    """Where it was read: the Argilla record's id and the response's."""
+
+    @classmethod
+    def of(cls, *, item_id: ItemId, reviewer_id: ReviewerId, version: int, answer: RateAnswer | RankAnswer | Deleted,
+           rubric: str, submitted_at: Any, source: str) -> Self:
+        """A rating whose id is the hash of everything else in it, so that it cannot be altered unseen."""
+        draft = cls(id=RatingId(""), item_id=item_id, reviewer_id=reviewer_id, version=version, answer=answer, rubric=rubric,
+                    submitted_at=submitted_at, source=source)
+        return draft.model_copy(update={"id": draft.content_id()})
+
+    def content_id(self) -> RatingId:
+        """The id that this content must have."""
+        return RatingId(content_hash("rating", self.model_dump(mode="json", exclude={"id"})))
+
+
+class Sources(Strict):
+    """The people and answers that a conclusion rests on."""
+
+    items: tuple[ItemId, ...]
+    completions: tuple[CompletionId, ...]
+    reviewers: tuple[ReviewerId, ...]
+    ratings: tuple[RatingId, ...]
+
+
+class Verdict(Strict):
+    """What is concluded about one completion from all its ratings."""
+
+    completion_id: CompletionId
+    prompt_id: PromptId
+    outcome: VerdictValue | None
+    """None when the reviewers are split: undecided is not a verdict of its own kind."""
+    most_likely: VerdictValue
+    probability: Share
+    """Of `most_likely`, given the ratings."""
+    hallucinated: bool | None
+    """None when reviewers are split."""
+    abstains: bool | None
+    criteria: dict[str, float]
+    """Mean rating by criterion."""
+    rewrites: tuple[str, ...] = ()
+    sources: Sources
+
+
+class Outcome(StrEnum):
+    """How two completions of one prompt compare."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+    UNDECIDED = "undecided"
+
+
+class PairVerdict(Strict):
+    """What is concluded about two completions shown side by side."""
+
+    first: CompletionId
+    second: CompletionId
+    outcome: Outcome
+    reversed_probability: float = Field(ge=0, le=0.5)
+    """Probability that the outcome's preference is really the other way round. 0 for ties and undecided."""
+
+
+class RankVerdict(Strict):
+    """What is concluded about the completions of one rank item, pair by pair."""
+
+    item_id: ItemId
+    prompt_id: PromptId
+    pairs: tuple[PairVerdict, ...]
+    """All K(K-1)/2 of them."""
+    rewrites: tuple[str, ...] = ()
+    best: CompletionId | None
+    """The one completion that beats or ties all others, when there is exactly one such."""
+    sources: Sources
+
+
+class SftExample(Strict):
+    """One demonstration."""
+
+    id: ExampleId
+    prompt_id: PromptId
+    family: FamilyId
+    topic: str | None = None
+    messages: tuple[Message, ...]
+    completion: str
+    origin: Literal["accepted", "rewrite"]
+    sources: Sources
+
+
+class PreferencePair(Strict):
+    """Two answers to one prompt, one of them preferred."""
+
+    id: ExampleId
+    prompt_id: PromptId
+    family: FamilyId
+    topic: str | None = None
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    margin: float = Field(default=1.0, gt=0)
+    """How much better, in tiers of the ranking; the reward model's margin."""
+    reversed_probability: float = Field(default=0.0, ge=0, le=0.5)
+    weight: float = Field(default=1.0, gt=0)
+    origin: Literal["ranking", "rewrite", "verdict"]
+    sources: Sources
+
+
+class RankedSet(Strict):
+    """K answers to one prompt in tiers, best first: one packed row of the ranked trainer."""
+
+    id: ExampleId
+    prompt_id: PromptId
+    family: FamilyId
+    topic: str | None = None
+    messages: tuple[Message, ...]
+    completions: tuple[str, ...] = Field(min_length=2)
+    pairs: tuple[tuple[int, int, float], ...]
+    """(better, worse, probability that it is the other way round), indices into `completions`. Ties are not among them."""
+    sources: Sources

@@ -1,0 +1,1 @@
+"""Demonstrations become an adapter, and prompts become answers."""

@@ -1,0 +1,68 @@
+"""Configuration of the base model, its adapter, sampling and the SFT stage."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from feedback.config import Share, Strict
+
+
+class ModelConfig(Strict):
+    """The base model and how it is held."""
+
+    base: str
+    """A folder, a hub id, or `smollm2` for the packaged SmolLM2-135M-Instruct."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """`auto`: bfloat16 on a GPU, float32 on a CPU."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    quantization: Literal["none", "4bit", "8bit"] = "none"
+    """Holds the base in fewer bits (bitsandbytes, extra `qlora`)."""
+    max_length: int = Field(default=1024, ge=16)
+    """Tokens of prompt and completion together; longer rows are dropped and counted."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of torch. Without it OMP_NUM_THREADS decides. Beside a busy server on few cores use 1."""
+    trust_remote_code: bool = False
+
+
+class LoraConfig(Strict):
+    """The adapter that is trained; the base is never changed."""
+
+    r: int = Field(default=16, ge=1)
+    """Rank."""
+    alpha: int = Field(default=32, ge=1)
+    """Scale; the update is multiplied by alpha / r."""
+    dropout: Share = 0.0
+    target_modules: str | tuple[str, ...] = "all-linear"
+    rslora: bool = False
+    """Rank-stabilised: alpha / sqrt(r)."""
+    dora: bool = False
+    """Weight-decomposed."""
+
+
+class SamplingConfig(Strict):
+    """How answers are sampled."""
+
+    completions: int = Field(default=4, ge=1)
+    """Answers to each prompt of the queue."""
+    temperature: float = Field(default=1.0, ge=0)
+    """0 takes the likeliest token each time; the audit samples at this temperature as well."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_new_tokens: int = Field(default=256, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    """Answers generated at once."""
+    engine: Literal["auto", "transformers", "vllm"] = "auto"
+    """`auto`: vLLM where it is installed and a GPU is there."""
+
+
+class SftConfig(Strict):
+    """The SFT stage."""
+
+    enabled: bool = True
+    replay_share: Share = 0.2
+    """Share of rows taken from earlier rounds' training sets, against forgetting."""
+    min_examples: int = Field(default=1, ge=1)
+    """With fewer demonstrations the round skips the stage."""
+    trainer: dict[str, Any] = {}
+    """Any field of TRL's SFTConfig."""
