@@ -1,0 +1,55 @@
+"""`redpen init`: a project that loads, and nobody's file overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alignment.config import read_project
+from feedback.errors import InvalidInput
+from feedback.prompts import read_prompts
+from feedback.rubric import read_rubric
+from review_ui.project.init import TEMPLATES, create
+
+
+def test_a_new_project_loads_whole(tmp_path: Path) -> None:
+    made = create(tmp_path / "desk")
+    project = read_project(made.folder)
+    assert set(made.written) == {path.name for path in made.folder.iterdir()} == set(TEMPLATES)
+    assert read_rubric(made.folder / project.rubric).criteria
+    assert read_prompts(made.folder / project.prompts)
+    assert read_prompts(made.folder / project.critical, critical=True)
+
+
+def test_the_base_model_may_be_any_path_or_id(tmp_path: Path) -> None:
+    awkward = 'models/it: "is" #1'
+    create(tmp_path / "desk", base=awkward)
+    assert read_project(tmp_path / "desk").model.base == awkward
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match=r"not empty \(it holds notes.txt\)"):
+        create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_force_adds_what_is_missing_and_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "redpen.yaml").write_text("kind: project\nmodel: {base: mine}\n")
+    made = create(tmp_path, force=True)
+    assert made.kept == ("redpen.yaml",)
+    assert read_project(tmp_path).model.base == "mine"
+    assert "rubric.yaml" in made.written
+
+
+def test_a_project_cannot_be_written_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "desk").write_text("mine")
+    with pytest.raises(InvalidInput, match="is a file"):
+        create(tmp_path / "desk", force=True)
+
+
+def test_the_project_ignores_secrets_and_databases_in_git(tmp_path: Path) -> None:
+    create(tmp_path / "desk")
+    rules = (tmp_path / "desk" / ".gitignore").read_text().split()
+    assert {"argilla/", "store.db*"} <= set(rules)
