@@ -16,6 +16,10 @@ from pydantic_core import ErrorDetails
 from feedback.errors import InvalidInput
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, 0 to 1."""
+
+
 class Strict(BaseModel):
     """Base of every value that crosses a file: frozen, no unknown keys, attribute docstrings as descriptions."""
 
@@ -46,6 +50,8 @@ class QueueConfig(Strict):
     """Reviewers asked for each of these items."""
     audit_reviews: int = Field(default=2, ge=1)
     """Reviewers asked for each audit item."""
+    enough: Share = 0.9
+    """Part of a queue's reviews that must be in before the next round trains on them."""
 
 
 class CurationConfig(Strict):
@@ -162,8 +168,3 @@ def _apply(data: dict[str, Any], override: str) -> None:
         if not isinstance(data, dict):
             raise InvalidInput(f"override {override!r}: `{parent}` holds a plain value, not keys")
     data[last] = yaml.safe_load(text)
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-"""A part of a whole, 0 to 1."""
-

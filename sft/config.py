@@ -44,8 +44,8 @@ class LoraConfig(Strict):
 class SamplingConfig(Strict):
     """How answers are sampled."""
 
-    completions: int = Field(default=4, ge=1)
-    """Answers to each prompt of the queue."""
+    completions: int = Field(default=6, ge=1)
+    """Answers sampled for each prompt of the queue; the different ones among them are shown."""
     temperature: float = Field(default=1.0, ge=0)
     """0 takes the likeliest token each time; the audit samples at this temperature as well."""
     top_p: float = Field(default=1.0, gt=0, le=1)

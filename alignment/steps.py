@@ -1,0 +1,293 @@
+"""The steps of one round: what each reads, which stage does it, and where the result lies.
+
+Every step returns its finished folder. It is skipped when that folder is current: same configuration, same inputs,
+unaltered files. Folders that people have acted on (sealed snapshots, queues) are made once and kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from alignment import registry, selection
+from alignment.project import Project
+from feedback.errors import LineageError
+from feedback.ids import PolicyId, PromptId, RatingId
+from feedback.jsonl import read_rows, write_rows
+from feedback.lineage import MANIFEST, Manifest, changed_files, manifest_hash, plain, read_manifest, writing
+from feedback.schemas import Completion, PreferencePair, Prompt, Purpose, Queue, Rating, ReviewItem, SftExample
+from feedback.terminal import note
+
+if TYPE_CHECKING:
+    from feedback.store import Store
+
+SNAPSHOT, CURATED, SETS = "01_snapshot", "02_curated", "03_training_sets"
+SFT, DPO, REWARD = "05_sft", "06_dpo", "06_reward"
+SAMPLES, CHAMPION_SAMPLES = "07_samples", "07_champion_samples"
+AUDIT_ITEMS, AUDIT_SNAPSHOT = "08_audit_items", "09_audit_snapshot"
+EVALUATION, DECISION, QUEUE = "10_evaluation", "11_decision", "12_queue"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a project, and the store its people's work is in."""
+
+    project: Project
+    store: Store
+    number: int
+
+    def at(self, step: str) -> Path:
+        """The folder of a step."""
+        return self.project.round(self.number) / step
+
+    def done(self, step: str) -> bool:
+        """The step has finished."""
+        return (self.at(step) / MANIFEST).exists()
+
+    @property
+    def champion(self) -> PolicyId | None:
+        """Who was champion when this round began; None for the base."""
+        return registry.champion(self.store, before_round=self.number)
+
+    @property
+    def champion_adapter(self) -> Path | None:
+        """The champion's adapter folder; None for the base."""
+        return registry.adapter_of(self.project.policies, self.champion)
+
+    @property
+    def learned_rounds(self) -> list[int]:
+        """Earlier rounds whose candidate was promoted: what the champion has been trained on."""
+        return [event.round for event in registry.promotions(self.store) if event.round < self.number]
+
+    @property
+    def candidate_adapter(self) -> Path | None:
+        """The adapter this round trained: of its last training step. None in round 0."""
+        done = [step for step in (DPO, SFT) if self.done(step)]
+        return self.at(done[0]) / "adapter" if done else None
+
+    @property
+    def audited_adapter(self) -> Path | None:
+        """The adapter this round judges: the candidate's; None in round 0, which judges the base."""
+        return self.candidate_adapter
+
+    @property
+    def seed(self) -> int:
+        """Differs from round to round."""
+        return self.project.config.seed * 10_000 + self.number
+
+
+def made(out: Path, config: BaseModel | dict[str, Any], upstream: Sequence[Path], make: Callable[[], Manifest]) -> Path:
+    """Run `make` unless `out` is finished, unaltered, and came from this configuration and these folders."""
+    hashes = {manifest_hash(folder) for folder in upstream}
+    if (out / MANIFEST).exists() and _is_from(out, config, hashes):
+        return out
+    note(f"{out.parent.name}/{out.name} ...")
+    make()
+    return out
+
+
+def _is_from(out: Path, config: BaseModel | dict[str, Any], hashes: set[str]) -> bool:
+    try:
+        manifest = read_manifest(out)
+    except LineageError:
+        return False
+    return manifest.config == plain(config) and hashes <= set(manifest.inputs.values()) and not changed_files(out)
+
+
+def kept(out: Path, make: Callable[[], Manifest]) -> Path:
+    """Run `make` unless `out` is finished: for what people have acted on. Raises LineageError when it was altered since."""
+    if (out / MANIFEST).exists():
+        if problems := changed_files(out):
+            raise LineageError("\n".join(problems) + "\nrestore the file from a copy; what people reviewed cannot be made again")
+        return out
+    note(f"{out.parent.name}/{out.name} ...")
+    make()
+    return out
+
+
+def snapshot(r: Round) -> Path:
+    """Seal the ratings that the champion has not learned from."""
+    from feedback.store.snapshot import seal
+
+    learned: set[RatingId] = set()
+    for number in r.learned_rounds:
+        learned |= {rating.id for rating in read_rows(r.project.round(number) / SNAPSHOT / "ratings.jsonl", Rating)}
+    return kept(r.at(SNAPSHOT), lambda: seal(r.store, purpose=Purpose.TRAIN, rounds=None, rubric=r.project.rubric,
+                                             out=r.at(SNAPSHOT), exclude=frozenset(learned)))
+
+
+def curated(r: Round) -> Path:
+    """Drop what must not train, each with its reason."""
+    from feedback.curation import curate
+
+    config = r.project.config.curation
+    return made(r.at(CURATED), config, [r.at(SNAPSHOT)], lambda: curate.run(config, snapshot=r.at(SNAPSHOT), out=r.at(CURATED)))
+
+
+def training_sets(r: Round) -> Path:
+    """Verdicts, and the rows that follow from them. Raises NothingToDo when there are none."""
+    from feedback.training_sets import write
+
+    stage = write.SetsStage(sets=r.project.config.training_sets, split=r.project.config.split)
+    return made(r.at(SETS), stage, [r.at(CURATED)], lambda: write.run(stage, curated=r.at(CURATED), out=r.at(SETS)))
+
+
+def sft(r: Round) -> Path | None:
+    """Continue the champion's adapter on demonstrations; None when there are too few."""
+    config = r.project.config
+    rows = len(read_rows(r.at(SETS) / "sft.jsonl", SftExample))
+    if not config.sft.enabled or rows < config.sft.min_examples:
+        return _skipped(r, SFT, f"{rows} demonstrations, wanted {config.sft.min_examples}, enabled: {config.sft.enabled}")
+    from sft import train
+
+    stage = train.SftStage(model=config.model, lora=config.lora, sft=config.sft, seed=r.seed)
+    replay = [r.project.round(number) / SETS for number in r.learned_rounds]
+    return made(r.at(SFT), stage, [r.at(SETS)],
+                lambda: train.run(stage, training_sets=r.at(SETS), parent=r.champion_adapter, replay=replay, out=r.at(SFT)))
+
+
+def _skipped(r: Round, step: str, why: str) -> None:
+    """Say why a step does not run, and remove what an earlier configuration made there."""
+    note(f"{r.number:04d}/{step} skipped: {why}")
+    shutil.rmtree(r.at(step), ignore_errors=True)
+
+
+def dpo(r: Round) -> Path | None:
+    """Continue this round's SFT adapter on preferences; None when there are too few."""
+    config = r.project.config
+    rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
+    if not config.dpo.enabled or rows < config.dpo.min_pairs:
+        return _skipped(r, DPO, f"{rows} pairs, wanted {config.dpo.min_pairs}, enabled: {config.dpo.enabled}")
+    from alignment import dpo as stage_of
+
+    stage = stage_of.DpoStage(model=config.model, lora=config.lora, dpo=config.dpo, seed=r.seed)
+    parent = r.at(SFT) / "adapter" if r.done(SFT) else r.champion_adapter
+    upstream = [r.at(SETS), *([r.at(SFT)] if r.done(SFT) else [])]
+    return made(r.at(DPO), stage, upstream, lambda: stage_of.run(
+        stage, training_sets=r.at(SETS), parent=parent, reference=_initial_reference(r), out=r.at(DPO)))
+
+
+def _initial_reference(r: Round) -> Path | None:
+    """With `reference: initial`, the first SFT policy among the champion's ancestors; None means the round's own."""
+    if r.project.config.dpo.reference == "round":
+        return None
+    earlier = [r.project.round(number) / SFT / "adapter" for number in r.learned_rounds]
+    return next((adapter for adapter in earlier if adapter.is_dir()), None)
+
+
+def reward(r: Round) -> Path | None:
+    """A reward model from the same preferences; None when there are too few."""
+    config = r.project.config
+    rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
+    if not config.reward.enabled or rows < config.reward.min_pairs:
+        return _skipped(r, REWARD, f"{rows} pairs, wanted {config.reward.min_pairs}, enabled: {config.reward.enabled}")
+    from alignment import reward as stage_of
+
+    stage = stage_of.RewardStage(model=config.model, lora=config.lora, reward=config.reward, seed=r.seed)
+    return made(r.at(REWARD), stage, [r.at(SETS)], lambda: stage_of.run(stage, training_sets=r.at(SETS), out=r.at(REWARD)))
+
+
+def samples(r: Round) -> Path:
+    """The candidate's answers (in round 0 the base's) to the audit prompts, one each."""
+    wanted = audit_list(r)
+    return _sampled(r, wanted, r.audited_adapter, completions=1, out=r.at(SAMPLES))
+
+
+def champion_samples(r: Round) -> Path | None:
+    """The champion's answers to audit prompts it was never reviewed on; None when there are none such."""
+    if r.number == 0:
+        return None
+    policy = r.champion or base_policy(r.project)
+    reviewed = {completion.prompt_id for completion in r.store.completions() if completion.policy_id == policy}
+    audited = {item.prompt_id for item in r.store.items(purpose=Purpose.AUDIT) if item.round < r.number}
+    missing = [prompt for prompt in audit_list(r) if prompt.id not in reviewed & audited]
+    return _sampled(r, missing, r.champion_adapter, completions=1, out=r.at(CHAMPION_SAMPLES)) if missing else None
+
+
+def audit_list(r: Round) -> list[Prompt]:
+    """The prompts that judge a candidate."""
+    config = r.project.config
+    return selection.audit_prompts(r.project.prompts, config.split, families=config.audit.families)
+
+
+def base_policy(project: Project) -> PolicyId:
+    """The base's policy id, as round 0 recorded it."""
+    return read_rows(project.round(0) / SAMPLES / "completions.jsonl", Completion)[0].policy_id
+
+
+def _sampled(r: Round, prompts: Sequence[Prompt], adapter: Path | None, *, completions: int, out: Path) -> Path:
+    from sft import generate
+
+    sampling = r.project.config.sampling.model_copy(update={"completions": completions})
+    stage = generate.GenerateStage(model=r.project.config.model, sampling=sampling, seed=r.seed)
+    upstream = [adapter.parent] if adapter and (adapter.parent / MANIFEST).exists() else []
+    return made(out, stage, upstream, lambda: generate.run(stage, prompts=prompts, adapter=adapter, out=out))
+
+
+def audit_items(r: Round) -> Path:
+    """Queue every audit answer for review."""
+    sources = [r.at(SAMPLES), *([r.at(CHAMPION_SAMPLES)] if r.done(CHAMPION_SAMPLES) else [])]
+    reviews = r.project.config.queues.audit_reviews
+    completions = [row for folder in sources for row in read_rows(folder / "completions.jsonl", Completion)]
+    items = [ReviewItem.of(queue=Queue.RATE, purpose=Purpose.AUDIT, round=r.number, prompt_id=row.prompt_id,
+                           completion_ids=[row.id], reviews=reviews) for row in completions]
+    config = {"reviews": reviews}
+    out = made(r.at(AUDIT_ITEMS), config, sources, lambda: _write_items(
+        out=r.at(AUDIT_ITEMS), sources=sources, config=config, items=items))
+    enqueue(r.store, audit_list(r), completions, items)
+    return out
+
+
+def _write_items(*, out: Path, sources: Sequence[Path], config: dict[str, Any], items: Sequence[ReviewItem]) -> Manifest:
+    inputs = {folder.name: manifest_hash(folder) for folder in sources}
+    with writing(out, stage="audit_items", inputs=inputs, config=config) as draft:
+        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", sorted(items, key=lambda item: item.id))
+    return read_manifest(out)
+
+
+def enqueue(store: Store, prompts: Sequence[Prompt], completions: Sequence[Completion], items: Sequence[ReviewItem]) -> None:
+    """Hand items to the desk through the store; what is there already stays as it is."""
+    store.add_prompts(prompts)
+    store.add_completions(completions)
+    store.add_items(items)
+
+
+def queue(r: Round) -> Path:
+    """The champion answers new prompts, and the answers are queued for review."""
+    out = kept(r.at(QUEUE), lambda: _make_queue(r))
+    enqueue(r.store, read_rows(out / "prompts.jsonl", Prompt), read_rows(out / "completions.jsonl", Completion),
+            read_rows(out / "items.jsonl", ReviewItem))
+    return out
+
+
+def _make_queue(r: Round) -> Manifest:
+    config = r.project.config
+    champion = registry.adapter_of(r.project.policies, registry.champion(r.store))
+    asked: Counter[PromptId] = Counter(item.prompt_id for item in r.store.items(purpose=Purpose.TRAIN) if item.round < r.number)
+    # Twice the sets: short answers repeat themselves, and a set needs different ones.
+    count = 2 * config.queues.rank_items + config.queues.rate_items
+    prompts = selection.queue_prompts(r.project.prompts, config.split, asked=asked, count=count, seed=config.seed, round=r.number)
+    sampled = _sampled(r, prompts, champion, completions=config.sampling.completions, out=r.at(QUEUE + "_samples"))
+    completions = read_rows(sampled / "completions.jsonl", Completion)
+    items = selection.queue_items(prompts, completions, queues=config.queues, round=r.number, seed=config.seed, score=_scorer(r))
+    shown = {completion for item in items for completion in item.completion_ids}
+    asked_now = {item.prompt_id for item in items}
+    with writing(r.at(QUEUE), stage="queue", inputs={"samples": manifest_hash(sampled)}, config=plain(config.queues)) as draft:
+        write_rows(draft.folder / "prompts.jsonl", sorted((p for p in prompts if p.id in asked_now), key=lambda p: p.id))
+        write_rows(draft.folder / "completions.jsonl", sorted((c for c in completions if c.id in shown), key=lambda c: c.id))
+        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", sorted(items, key=lambda item: item.id))
+    return read_manifest(r.at(QUEUE))
+
+
+def _scorer(r: Round) -> selection.Score | None:
+    if not r.done(REWARD):
+        return None
+    from alignment import reward as stage_of
+
+    return lambda rows: stage_of.score(r.at(REWARD) / "adapter", r.project.config.model, rows)
