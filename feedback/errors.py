@@ -6,6 +6,7 @@
     +-- DeskError               the Argilla server
     |   +-- DeskUnreachable     no answer, or not an Argilla server
     |   +-- DeskRefused         it answered and said no: key, role, missing workspace
+    +-- StoreError              the store's database: damaged, full, read-only, newer than this code
     +-- LineageError            a file is not the one that was recorded
     |   +-- BaseMismatch        an adapter belongs to another base model
     +-- StageRefused            a stage would have reported success without having worked
@@ -44,6 +45,10 @@ class DeskUnreachable(DeskError):
 
 class DeskRefused(DeskError):
     """The Argilla server answered and refused."""
+
+
+class StoreError(RedpenError):
+    """The store's database cannot be opened, read or written; nothing was changed."""
 
 
 class LineageError(RedpenError):
