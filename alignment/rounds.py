@@ -17,7 +17,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from alignment import gates, registry, steps
 from alignment.evaluation import report
@@ -28,9 +28,6 @@ from feedback.errors import InvalidInput, NothingToDo
 from feedback.ids import PolicyId
 from feedback.lineage import Manifest, manifest_hash, read_manifest, writing
 from feedback.schemas import Purpose, ReviewItem
-
-if TYPE_CHECKING:
-    from feedback.store import Store
 
 AUTO = "auto-approve"
 """The actor of a promotion that no person approved; the demo's."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from feedback.training_sets.split import is_held_out
-
 from feedback.config import QueueConfig, SplitConfig
 from feedback.ids import FamilyId, PromptId, unit_interval
 from feedback.schemas import Completion, Prompt, Purpose, Queue, ReviewItem
+from feedback.training_sets.split import is_held_out
 
 RANDOM_SHARE = 0.5
 """Part of the ranked sets that is taken at random."""

@@ -1,0 +1,175 @@
+"""From a training row back to the people behind it, and from every file to the record of how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AwareDatetime
+
+from alignment import steps
+from alignment.project import Project
+from feedback.config import Strict
+from feedback.errors import InvalidInput, LineageError
+from feedback.ids import CompletionId, ItemId, PolicyId, RatingId, ReviewerId
+from feedback.jsonl import read_rows
+from feedback.lineage import MANIFEST, changed_files, read_manifest
+from feedback.schemas import Answer, PreferencePair, RankedSet, Rating, SftExample, Sources
+from feedback.terminal import tracked
+
+if TYPE_CHECKING:
+    from feedback.store import Store
+
+ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[RankedSet]] = {
+    "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "rankings.jsonl": RankedSet}
+
+
+class Step(Strict):
+    """One rating that a training row rests on."""
+
+    rating: RatingId
+    reviewer: ReviewerId
+    name: str
+    """The reviewer's name now."""
+    item: ItemId
+    record: str
+    """The Argilla record and response."""
+    submitted_at: AwareDatetime
+    answer: Answer
+
+
+class Trail(Strict):
+    """A training row, and everything it rests on and led to."""
+
+    row: dict[str, Any]
+    file: str
+    completions: tuple[CompletionId, ...]
+    policies: tuple[PolicyId, ...]
+    """Who wrote those completions."""
+    steps: tuple[Step, ...]
+    trained: tuple[str, ...]
+    """Stage folders that were trained on it."""
+
+
+def stage_folders(project: Project) -> list[Path]:
+    """Every finished stage of every round, in order."""
+    return sorted(path.parent for path in project.rounds.glob(f"*/*/{MANIFEST}") if not path.parent.name.endswith(".partial"))
+
+
+def problems(project: Project) -> list[str]:
+    """Everything that is not as it was recorded, each line beginning with the file. Empty when all is well."""
+    folders = stage_folders(project)
+    found: list[str] = []
+    hashes: set[str] = set()
+    for folder in tracked(folders, "verify"):
+        try:
+            hashes.add(read_manifest(folder).hash)
+            found += changed_files(folder)
+        except LineageError as error:
+            found.append(str(error))
+    found += [line for folder in folders for line in _unknown_inputs(folder, hashes)]
+    with project.open_store() as store:
+        stored = {rating.id: rating for rating in store.ratings()}
+    found += [line for folder in folders for line in _strange_ratings(folder, stored)]
+    found += [line for folder in folders for line in _rows_without_people(folder)]
+    return found
+
+
+def _unknown_inputs(folder: Path, hashes: set[str]) -> Iterator[str]:
+    """Inputs that no finished stage has the hash of: the folder was made from something that is gone."""
+    try:
+        manifest = read_manifest(folder)
+    except LineageError:
+        return
+    for name, value in manifest.inputs.items():
+        if value.startswith("stage-") and value not in hashes:
+            yield f"{folder / MANIFEST}: was made from {name} {value}, which is not there any more; run the round again"
+
+
+def _strange_ratings(folder: Path, stored: dict[RatingId, Rating]) -> Iterator[str]:
+    """Ratings of a snapshot that are not the store's, byte for byte."""
+    path = folder / "ratings.jsonl"
+    for rating in _rows(path, Rating):
+        if rating.id != rating.content_id():
+            yield f"{path}: rating {rating.id} is not what its id says; it was altered"
+        elif stored.get(rating.id) != rating:
+            yield f"{path}: rating {rating.id} is not in the store"
+
+
+def _rows_without_people(folder: Path) -> Iterator[str]:
+    """Training rows whose ratings are not in the round's snapshot."""
+    sealed = {rating.id for rating in _rows(folder.parent / steps.SNAPSHOT / "ratings.jsonl", Rating)}
+    for name, model in ROWS.items():
+        for row in _rows(folder / name, model):
+            if not row.sources.ratings or not sealed.issuperset(row.sources.ratings):
+                yield f"{folder / name}: row {row.id} rests on ratings that {steps.SNAPSHOT} does not hold"
+
+
+def _rows(path: Path, model: type[Any]) -> list[Any]:
+    """The rows of a file; none when it is not there or cannot be read, which `changed_files` reports."""
+    try:
+        return read_rows(path, model)
+    except InvalidInput:
+        return []
+
+
+def trace(project: Project, row_id: str) -> Trail:
+    """Follow one training row to its ratings. Raises InvalidInput when no round has a row with this id (or beginning)."""
+    folder, name, row = _find(project, row_id)
+    sources: Sources = row.sources
+    sealed = {rating.id: rating for rating in read_rows(folder.parent / steps.SNAPSHOT / "ratings.jsonl", Rating)}
+    if missing := [rating for rating in sources.ratings if rating not in sealed]:
+        raise LineageError(f"{folder.parent / steps.SNAPSHOT / 'ratings.jsonl'}: no rating {', '.join(missing)}")
+    with project.open_store() as store:
+        walked = tuple(_step(store, sealed[rating]) for rating in sources.ratings)
+        policies = {row.policy_id for row in store.completions(sources.completions)}
+    trained = tuple(_trained_on(project, read_manifest(folder).hash))
+    return Trail(row=json.loads(row.model_dump_json(exclude={"sources"})), file=str(folder / name),
+                 completions=sources.completions, policies=tuple(sorted(policies)), steps=walked, trained=trained)
+
+
+def _find(project: Project, row_id: str) -> tuple[Path, str, Any]:
+    folders = [folder for folder in stage_folders(project) if folder.name == steps.SETS]
+    for folder in folders:
+        for name, model in ROWS.items():
+            for row in _rows(folder / name, model):
+                if row.id.startswith(row_id):
+                    return folder, name, row
+    searched = ", ".join(str(folder) for folder in folders) or "no training sets yet"
+    raise InvalidInput(f"{row_id}: no such training row; searched {searched}. Ids stand in {', '.join(ROWS)}")
+
+
+def first_row(project: Project) -> str | None:
+    """The id of some trained row, the newest round's first; None before anything was built."""
+    for folder in reversed([folder for folder in stage_folders(project) if folder.name == steps.SETS]):
+        for name, model in ROWS.items():
+            if rows := _rows(folder / name, model):
+                return str(rows[0].id)
+    return None
+
+
+def _step(store: Store, rating: Rating) -> Step:
+    names = {reviewer.id: reviewer.name for reviewer in store.reviewers()}
+    return Step(rating=rating.id, reviewer=rating.reviewer_id, name=names.get(rating.reviewer_id, "unknown"), item=rating.item_id,
+                record=rating.source, submitted_at=rating.submitted_at, answer=rating.answer)
+
+
+def _trained_on(project: Project, hash: str) -> Iterator[str]:
+    for folder in stage_folders(project):
+        if hash in read_manifest(folder).inputs.values():
+            yield str(folder.relative_to(project.folder))
+
+
+SHOWN = ("prompt_id", "completion", "chosen", "rejected")
+"""Parts of a row that its trail prints."""
+
+
+def lines(trail: Trail) -> list[tuple[str, str]]:
+    """A trail for a table: (what, what was found), from the row to the people and the stages."""
+    row = [(key, str(value)[:160]) for key, value in trail.row.items() if key in SHOWN]
+    people = [(f"rated by {step.name}", f"{step.submitted_at:%Y-%m-%d %H:%M} {step.rating}, {step.item}, {step.record}")
+              for step in trail.steps]
+    ends = [("written by", ", ".join(trail.policies)), *people, ("trained", ", ".join(trail.trained))]
+    return [("file", trail.file), *row, *ends]

@@ -1,0 +1,46 @@
+"""`redpen`: mounts the command groups; nothing else.
+
+Command modules import only typer and the error tree at their top, so `redpen --help` loads no heavy library.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from alignment.align_commands import align_app
+from alignment.commands import policy_app, round_app, verify
+from feedback.commands import feedback_app
+from feedback.errors import RedpenError
+from feedback.review_commands import review_app
+from review_ui.demo.commands import demo
+from review_ui.project.commands import doctor, init, serve
+from sft.commands import app as sft_app
+
+app = typer.Typer(name="redpen", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+                  rich_markup_mode=None,
+                  help="Experts rate a model's answers; their verdicts train, measure and promote the next model.")
+
+for command in (demo, init, doctor, serve):
+    app.command()(command)
+for name, group in (("review", review_app), ("feedback", feedback_app), ("sft", sft_app), ("align", align_app),
+                    ("round", round_app), ("policy", policy_app)):
+    app.add_typer(group, name=name)
+app.command()(verify)
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 refused, 2 wrong usage, 130 interrupted."""
+    try:
+        app()
+    except RedpenError as error:
+        sys.stderr.write(f"redpen: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("redpen: stopped; the same command goes on from here\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
