@@ -13,5 +13,6 @@ def identify(project: Project) -> str:
     user = who_am_i(project.folder, project.config.argilla)
     if user.role in {"owner", "admin"} or user.name in project.config.leads:
         return user.name
-    raise DeskRefused(f"{user.name} is {user.role} in Argilla and may not approve; owners, admins and the users under `leads:` in "
-                      f"{project.folder / 'redpen.yaml'} may ({', '.join(project.config.leads) or 'none listed'})")
+    listed = ", ".join(project.config.leads) or "none listed"
+    raise DeskRefused(f"{user.name} is {user.role} in Argilla and may not approve; owners, admins and the users under `leads:` "
+                      f"in {project.folder / 'redpen.yaml'} may ({listed})")

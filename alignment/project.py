@@ -16,7 +16,7 @@ from feedback.rubric import Rubric, read_rubric
 from feedback.schemas import Prompt
 
 if TYPE_CHECKING:
-    from feedback.store import Store
+    from feedback.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Project:
 
     def open_store(self) -> Store:
         """The project's store: a file in the project, or the database that `store:` names."""
-        from feedback.store import Store
+        from feedback.store.store import Store
 
         where = self.config.store
         return Store.open(where if "://" in where else self.folder / where)

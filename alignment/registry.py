@@ -19,7 +19,7 @@ from feedback.errors import InvalidInput, LineageError
 from feedback.ids import PolicyId
 
 if TYPE_CHECKING:
-    from feedback.store import Event, Store
+    from feedback.store.store import Event, Store
 
 DecisionKind = Literal["promotion", "declined", "shipment"]
 PROMOTION: DecisionKind = "promotion"

@@ -25,7 +25,7 @@ from feedback.schemas import Completion, PreferencePair, Prompt, Purpose, Queue,
 from feedback.terminal import note
 
 if TYPE_CHECKING:
-    from feedback.store import Store
+    from feedback.store.store import Store
 
 SNAPSHOT, CURATED, SETS = "01_snapshot", "02_curated", "03_training_sets"
 SFT, DPO, REWARD = "05_sft", "06_dpo", "06_reward"

@@ -20,7 +20,7 @@ from feedback.schemas import Answer, PreferencePair, RankedSet, Rating, SftExamp
 from feedback.terminal import tracked
 
 if TYPE_CHECKING:
-    from feedback.store import Store
+    from feedback.store.store import Store
 
 ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[RankedSet]] = {
     "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "rankings.jsonl": RankedSet}
