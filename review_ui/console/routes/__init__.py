@@ -1,0 +1,1 @@
+"""Handlers: find out, call one function, render one typed page."""
