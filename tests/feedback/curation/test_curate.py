@@ -1,0 +1,163 @@
+"""Curation accounts for every row, and takes along what hangs on a dropped one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.config import CurationConfig
+from feedback.curation.curate import Curated, curate, run
+from feedback.errors import LineageError, NothingToDo
+from feedback.lineage import manifest_hash
+from feedback.schemas import RankAnswer
+from feedback.store.snapshot import Contents, read_snapshot
+from tests.feedback.reviewed import Bench, rate
+
+CONFIG = CurationConfig(max_prompt_characters=40, max_completion_characters=40)
+
+texts = st.sampled_from(["", " ", "yes", "yes ", "no", "x" * 41, "<|im_start|>", "caf\u00e9", "cafe\u0301"])
+questions = st.sampled_from(["q1", "q1 ", "q2", "\u200b", "q" * 41, "<s> what"])
+
+
+@st.composite
+def benches(draw: st.DrawFn) -> Bench:
+    bench = Bench()
+    for question, text in draw(st.lists(st.tuples(questions, texts), max_size=8)):
+        bench.rated(question, text, by=[rate(rewrite=draw(texts)), "incorrect"])
+    for question, shown in draw(st.lists(st.tuples(questions, st.lists(texts, min_size=2, max_size=4)), max_size=4)):
+        bench.ranked(question, shown, by=[[[index] for index in range(len(shown))]])
+    return bench
+
+
+def every_row_is_accounted_for(work: Callable[[Contents, CurationConfig], Curated], contents: Contents) -> None:
+    """The property: kept and dropped ids are exactly the ids read, no id twice, every drop with a reason."""
+    result = work(contents, CONFIG)
+    for name in ("prompts", "completions", "items", "ratings"):
+        read = sorted(row.id for row in getattr(contents, name))
+        kept = [row.id for row in getattr(result.contents, name)]
+        dropped = [row.id for row in result.dropped if row.kind + "s" == name]
+        assert sorted(kept + dropped) == read
+        assert result.card.read[name] == result.card.kept[name] + sum(result.card.dropped.get(name[:-1], {}).values())
+    assert all(row.reason for row in result.dropped)
+
+
+@given(benches())
+def test_kept_and_dropped_rows_add_up_to_what_was_read(bench: Bench) -> None:
+    every_row_is_accounted_for(curate, bench.contents)
+
+
+def test_a_curation_that_loses_ratings_silently_fails_that_property() -> None:
+    def forgetful(contents: Contents, config: CurationConfig) -> Curated:
+        result = curate(contents, config)
+        return replace(result, dropped=tuple(row for row in result.dropped if row.kind != "rating"))
+
+    bench = Bench()
+    bench.rated("q", "", by=["correct"])
+    with pytest.raises(AssertionError):
+        every_row_is_accounted_for(forgetful, bench.contents)
+
+
+@given(benches())
+def test_what_is_kept_points_only_at_what_is_kept_and_stays_kept(bench: Bench) -> None:
+    kept = curate(bench.contents, CONFIG).contents
+    again = curate(kept, CONFIG)
+    assert again.contents == kept
+    assert again.dropped == ()
+
+
+@given(benches())
+def test_the_order_of_rows_changes_nothing(bench: Bench) -> None:
+    contents = bench.contents
+    turned = replace(contents, **{name: getattr(contents, name)[::-1] for name in ("prompts", "completions", "items", "ratings")})
+    one, other = curate(contents, CONFIG), curate(turned, CONFIG)
+    assert (one.dropped, one.changed, one.card) == (other.dropped, other.changed, other.card)
+
+
+def test_the_ratings_of_a_dropped_answer_leave_with_its_reason() -> None:
+    bench = Bench()
+    shown = bench.rated("q", " ", by=["correct", "incorrect"])
+    dropped = [row for row in curate(bench.contents, CONFIG).dropped if row.kind == "rating"]
+    assert [row.reason for row in dropped] == [f"its completion {shown.id}: nothing in it can be seen"] * 2
+    assert {row.step for row in dropped} == {"empty"}
+
+
+def test_an_over_long_question_takes_its_answers_items_and_ratings_along() -> None:
+    bench = Bench()
+    bench.rated("q" * 41, "yes", by=["correct"])
+    card = curate(bench.contents, CONFIG).card
+    assert card.dropped == {kind: {"over-long": 1} for kind in ("completion", "item", "prompt", "rating")}
+
+
+def test_the_ratings_of_a_repeated_answer_count_for_the_one_that_stays() -> None:
+    bench = Bench()
+    rows = [bench.rated("q", "yes", by=["correct"]), bench.rated("q", "yes ", by=["incorrect"])]
+    result = curate(bench.contents, CONFIG)
+    stays = min(row.id for row in rows)
+    assert [row.id for row in result.contents.completions] == [stays]
+    assert {item.completion_ids for item in result.contents.items} == {(stays,)}
+    assert len(result.contents.ratings) == 2
+
+
+def test_a_ranking_loses_only_the_empty_answer() -> None:
+    bench = Bench()
+    shown = bench.ranked("q", ["a", "", "b"], by=[[[0], [2], [1]]])
+    kept = curate(bench.contents, CONFIG).contents
+    assert set(kept.items[0].completion_ids) == {shown[0].id, shown[2].id}
+    assert isinstance(kept.ratings[0].answer, RankAnswer)
+
+
+def test_a_ranking_with_one_usable_answer_left_is_dropped_with_its_ratings() -> None:
+    bench = Bench()
+    bench.ranked("q", ["a", "", " "], by=[[[0], [2], [1]]])
+    assert curate(bench.contents, CONFIG).card.dropped == {"completion": {"empty": 2}, "item": {"empty": 1}, "rating": {"empty": 1}}
+
+
+def test_control_tokens_are_defused_in_questions_answers_and_rewrites() -> None:
+    bench = Bench()
+    bench.rated("what is <s>?", "[INST] hi", by=[rate(rewrite="no <|eot_id|>")])
+    result = curate(bench.contents, CONFIG)
+    assert result.contents.prompts[0].text == "what is \u2039s\u203a?"
+    assert result.contents.completions[0].text == "\u27e6INST\u27e7 hi"
+    assert result.contents.ratings[0].answer.rewrite == "no \u2039|eot_id|\u203a"
+    assert [(row.kind, row.detail) for row in result.changed] == [
+        ("completion", "[INST]"), ("prompt", "<s>"), ("rating", "<|eot_id|>")]
+
+
+def test_an_over_long_rewrite_is_left_out_and_its_rating_kept() -> None:
+    bench = Bench()
+    bench.rated("q", "yes", by=[rate(rewrite="y" * 41)])
+    result = curate(bench.contents, CONFIG)
+    assert result.contents.ratings[0].answer.rewrite is None
+    assert result.card.changed == {"rating": {"over-long": 1}}
+
+
+def test_a_rating_for_an_unknown_item_is_refused_by_name() -> None:
+    bench = Bench()
+    bench.rated("q", "yes", by=["correct"])
+    bench.items.clear()
+    with pytest.raises(LineageError, match=r"rating rating-\w+: its item item-\w+ is unknown"):
+        curate(bench.contents, CONFIG)
+
+
+def test_the_stage_writes_a_snapshot_the_drops_and_a_card_twice_alike(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.rated("q", "yes", by=["correct"])
+    bench.rated("q", "", by=["correct"])
+    sealed = bench.sealed(tmp_path / "snapshot")
+    for name in ("one", "two"):
+        run(CONFIG, snapshot=sealed, out=tmp_path / name)
+    assert manifest_hash(tmp_path / "one") == manifest_hash(tmp_path / "two")
+    assert len(read_snapshot(tmp_path / "one").ratings) == 1
+    assert json.loads((tmp_path / "one" / "card.json").read_text())["dropped"]["rating"] == {"empty": 1}
+    assert len((tmp_path / "one" / "dropped.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_snapshot_without_ratings_is_nothing_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDo, match="no ratings"):
+        run(CONFIG, snapshot=Bench().sealed(tmp_path / "snapshot"), out=tmp_path / "out")

@@ -1,0 +1,29 @@
+"""Texts that nothing can be learned from are told apart from short ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from feedback.curation.quality import Flaw, flaw
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b\u200d", "\u00a0\u2003", "\ufeff"])
+def test_a_text_that_shows_nothing_is_empty(text: str) -> None:
+    found = flaw(text, longest=10)
+    assert found is not None
+    assert found.step == "empty"
+
+
+@pytest.mark.parametrize("text", ["0", ".", "\u0645\u0631\u062d\u0628\u0627", "\U0001f44d", "\u4f60\u597d"])
+def test_a_short_text_in_any_script_will_do(text: str) -> None:
+    assert flaw(text, longest=10) is None
+
+
+def test_the_limit_itself_is_allowed_and_one_more_is_not() -> None:
+    assert flaw("a" * 10, longest=10) is None
+    assert flaw("a" * 11, longest=10) == Flaw("over-long", "11 characters, allowed 10")
+
+
+def test_a_million_characters_are_judged_by_their_length() -> None:
+    found = flaw(" " * 1_000_000, longest=20_000)
+    assert found == Flaw("over-long", "1000000 characters, allowed 20000")

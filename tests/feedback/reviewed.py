@@ -1,0 +1,106 @@
+"""Small reviewed snapshots, written as a test reads: `Bench().rated("p", "text", by=["correct", "incorrect"])`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from feedback.ids import CompletionId, PolicyId, ReviewerId
+from feedback.lineage import writing
+from feedback.rubric import Criterion, Rubric
+from feedback.schemas import (
+    Completion,
+    Decoding,
+    Flag,
+    Message,
+    Prompt,
+    Purpose,
+    Queue,
+    RankAnswer,
+    RateAnswer,
+    Rating,
+    Reviewer,
+    ReviewItem,
+    VerdictValue,
+)
+from feedback.store.snapshot import Contents, write_contents
+
+RUBRIC = Rubric(criteria=tuple(Criterion(name=name, title=name) for name in ("accuracy", "tone", "safety")))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+GOOD = {"accuracy": 5, "tone": 5, "safety": 5}
+
+
+def rate(verdict: str = "correct", *, criteria: dict[str, int] | None = None, flags: Sequence[Flag] = (),
+         rewrite: str | None = None) -> RateAnswer:
+    """A submitted rate form, all criteria at their best unless told."""
+    return RateAnswer(criteria=GOOD | (criteria or {}), verdict=VerdictValue(verdict), flags=tuple(flags), rewrite=rewrite)
+
+
+class Bench:
+    """Collects prompts, completions, items and ratings, and hands out the snapshot they make."""
+
+    def __init__(self) -> None:
+        self.prompts: dict[str, Prompt] = {}
+        self.completions: dict[CompletionId, Completion] = {}
+        self.items: list[ReviewItem] = []
+        self.ratings: list[Rating] = []
+
+    def prompt(self, text: str, *, family: str | None = None, answerable: bool = True, critical: bool = False) -> Prompt:
+        """A question; asked for twice it is the same one."""
+        made = Prompt.of([Message(role="user", content=text)], family=family, answerable=answerable, critical=critical,
+                         reference="known" if critical else None)
+        return self.prompts.setdefault(text, made)
+
+    def completion(self, question: str, text: str) -> Completion:
+        """One more answer to a question."""
+        prompt = self.prompt(question)
+        index = sum(row.prompt_id == prompt.id for row in self.completions.values())
+        made = Completion.of(prompt_id=prompt.id, policy_id=PolicyId("policy-test"), index=index, text=text, decoding=Decoding())
+        self.completions[made.id] = made
+        return made
+
+    def rated(self, question: str, text: str, *, by: Sequence[RateAnswer | str], purpose: Purpose = Purpose.TRAIN) -> Completion:
+        """An answer that several reviewers rated, each by a form or by a verdict's name."""
+        shown = self.completion(question, text)
+        item = self._item(Queue.RATE, [shown], purpose)
+        for number, answer in enumerate(by):
+            self._rating(item, number, rate(answer) if isinstance(answer, str) else answer)
+        return shown
+
+    def ranked(self, question: str, texts: Sequence[str], *, by: Sequence[Sequence[Sequence[int]]],
+               purpose: Purpose = Purpose.TRAIN, rewrite: str | None = None) -> list[Completion]:
+        """Answers that several reviewers ranked: each gives tiers of indices into `texts`, best first."""
+        shown = [self.completion(question, text) for text in texts]
+        item = self._item(Queue.RANK, shown, purpose)
+        for number, tiers in enumerate(by):
+            named = tuple(tuple(shown[index].id for index in tier) for tier in tiers)
+            self._rating(item, number, RankAnswer(tiers=named, rewrite=rewrite))
+        return shown
+
+    def _item(self, queue: Queue, shown: Sequence[Completion], purpose: Purpose) -> ReviewItem:
+        item = ReviewItem.of(queue=queue, purpose=purpose, round=1, prompt_id=shown[0].prompt_id,
+                             completion_ids=[row.id for row in shown])
+        self.items.append(item)
+        return item
+
+    def _rating(self, item: ReviewItem, number: int, answer: RateAnswer | RankAnswer) -> None:
+        self.ratings.append(Rating.of(item_id=item.id, reviewer_id=ReviewerId(f"sim-{number}"), version=1, answer=answer,
+                                      rubric=RUBRIC.hash, submitted_at=START + timedelta(minutes=len(self.ratings)),
+                                      source=f"record-{item.id}"))
+
+    @property
+    def contents(self) -> Contents:
+        """Everything so far, as a snapshot's contents."""
+        reviewers = sorted({rating.reviewer_id for rating in self.ratings})
+        return Contents(prompts=tuple(sorted(self.prompts.values(), key=lambda row: row.id)),
+                        completions=tuple(sorted(self.completions.values(), key=lambda row: row.id)),
+                        items=tuple(sorted(self.items, key=lambda row: row.id)),
+                        ratings=tuple(sorted(self.ratings, key=lambda row: row.id)),
+                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=RUBRIC)
+
+    def sealed(self, folder: Path) -> Path:
+        """The contents as a finished snapshot folder."""
+        with writing(folder, stage="seal", inputs={}, config={}) as draft:
+            write_contents(self.contents, draft.folder)
+        return folder
