@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from feedback.curation.control_tokens import neutralise
 
 SPELLINGS = [
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|begin_of_text|>", "<|END_OF_TURN_TOKEN|>",
-    "<start_of_turn>", "<end_of_turn>", "<|turn>", "<turn|>", "<bos>", "<eos>", "<pad>", "<s>", "</s>", "<<SYS>>", "<</SYS>>",
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|begin_of_text|>",
+    "<|END_OF_TURN_TOKEN|>", "<start_of_turn>", "<end_of_turn>", "<|turn>", "<turn|>",
+    "<bos>", "<eos>", "<pad>", "<s>", "</s>", "<<SYS>>", "<</SYS>>",
     "[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "<fim_prefix>", "<unused7>",
     "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
 ]

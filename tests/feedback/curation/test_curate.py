@@ -115,7 +115,8 @@ def test_a_ranking_loses_only_the_empty_answer() -> None:
 def test_a_ranking_with_one_usable_answer_left_is_dropped_with_its_ratings() -> None:
     bench = Bench()
     bench.ranked("q", ["a", "", " "], by=[[[0], [2], [1]]])
-    assert curate(bench.contents, CONFIG).card.dropped == {"completion": {"empty": 2}, "item": {"empty": 1}, "rating": {"empty": 1}}
+    dropped = curate(bench.contents, CONFIG).card.dropped
+    assert dropped == {"completion": {"empty": 2}, "item": {"empty": 1}, "rating": {"empty": 1}}
 
 
 def test_control_tokens_are_defused_in_questions_answers_and_rewrites() -> None:

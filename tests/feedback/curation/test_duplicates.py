@@ -17,7 +17,7 @@ def test_two_spellings_of_one_text_are_equal(one: str, other: str) -> None:
     assert normalised(one) == normalised(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("x\u00b2", "x2"), ("a b", "a  b"), ("a\n  b", "a\nb"), ("Yes", "yes"), ("a\nb", "a b")])
+@pytest.mark.parametrize(("one", "other"), [("x\u00b2", "x2"), ("a b", "a  b"), ("a\n  b", "a\nb"), ("Yes", "yes")])
 def test_texts_that_a_reader_can_tell_apart_differ(one: str, other: str) -> None:
     assert normalised(one) != normalised(other)
 
