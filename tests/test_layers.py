@@ -24,14 +24,15 @@ ORDER = {
     "feedback": ("errors", "config", "ids", "paths", "schemas", "measures", "intervals", "paired", "planning", "jsonl", "rubric",
                  "lineage", "prompts", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets", "desk",
                  "simulation", "review_commands", "commands"),
-    "sft": ("config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "generate", "pretrain", "train", "commands"),
+    "sft": ("config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine", "generate",
+            "pretrain", "train", "commands"),
     "alignment": ("config", "project", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry", "steps",
                   "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("agreement", "reliability", "ranking", "integrity", "verdicts"),
     "feedback.training_sets": ("split", "sft", "preferences", "augment", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
-    "review_ui.project": ("init", "worker", "serve", "doctor", "commands"),
+    "review_ui.project": ("init", "stopping", "worker", "serve", "two_steps", "doctor", "commands"),
 }
 """Inside a package a module imports those listed before it, not those after."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,18 +20,19 @@ GRACE_SECONDS = 15.0
 
 
 class Worker:
-    """One supervised `redpen` command. Its output goes to a log file; what went wrong is told through `say`."""
+    """One supervised command. Its output goes to a log file; what went wrong is told through `say`."""
 
-    def __init__(self, arguments: Sequence[str], *, log: Path, say: Callable[[str], None],
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, say: Callable[[str], None],
                  environment: Mapping[str, str] | None = None) -> None:
-        self.name = " ".join(["redpen", *arguments[:2]])
+        self.name = name
         self.log = log
-        self._command = [sys.executable, "-m", "review_ui.cli", *arguments]
+        self._command = list(command)
         self._environment = {**os.environ, **(environment or {})}
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
-        self._pause = FIRST_PAUSE_SECONDS
+        self.pause = FIRST_PAUSE_SECONDS
+        """Seconds before the next start, should the child fail."""
         self._next_start: float | None = 0.0
 
     @property
@@ -62,11 +63,11 @@ class Worker:
             self._next_start = None
             self._say(f"{self.name}: done ({self.log})")
             return
-        self._pause = FIRST_PAUSE_SECONDS if now - self._started > STEADY_SECONDS else self._pause
-        self._next_start = now + self._pause
+        self.pause = FIRST_PAUSE_SECONDS if now - self._started > STEADY_SECONDS else self.pause
+        self._next_start = now + self.pause
         self._say(f"{self.name} ended with {code}: {last_line(self.log)}\n  its log: {self.log}; "
-                  f"starting it again in {self._pause:.0f} s")
-        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+                  f"starting it again in {self.pause:.0f} s")
+        self.pause = min(2 * self.pause, LONGEST_PAUSE_SECONDS)
 
     def stop(self) -> None:
         """End the child and all it started; returns when they are gone."""
@@ -93,7 +94,5 @@ def last_line(log: Path, *, most: int = 300) -> str:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, number)
-    except ProcessLookupError:
-        pass

@@ -1,0 +1,137 @@
+"""`redpen serve`: the review workspace, the console and the rounds of one project, started and ended together."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from alignment.project import Project
+from feedback.terminal import note, print_json
+from review_ui.console.server import ConsoleServer
+from review_ui.project.stopping import Stopping
+from review_ui.project.worker import Worker
+
+ARGILLA_PORT = 6900
+CONSOLE_PORT = 6901
+LOOK_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What a person asked `serve` for."""
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = ARGILLA_PORT
+    """Of the Argilla server, when it is Redpen's own. 0: any free one."""
+    console_port: int = CONSOLE_PORT
+    rounds: bool = True
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The Argilla server that reviewers open."""
+
+    url: str
+    owner_file: Path | None
+    """Name and password of the owner; None for a server that is not Redpen's own."""
+    environment: dict[str, str]
+    """How a child process reaches it."""
+    first_password: str | None = None
+    """Set when the owner was made just now."""
+
+
+OpenWorkspace = Callable[[Project, ServeOptions, ExitStack], Workspace]
+"""Gets the Argilla of a project to answer, and registers how to end it."""
+
+
+def serve(options: ServeOptions, *, open_workspace: OpenWorkspace | None = None) -> None:
+    """Start everything, say where it is, and stay until a signal. Nothing is left running, however it ends.
+
+    Raises InvalidInput for a port in use or a file that cannot be read, DeskError for an Argilla that does not answer.
+    """
+    project = Project.at(options.folder.resolve())
+    _ = project.rubric, project.prompts  # a mistake in a file is told before anything starts
+    with Stopping() as stopping, ExitStack() as running:
+        console = running.enter_context(ConsoleServer(project.folder, host=options.host, port=options.console_port))
+        workspace = (open_workspace or argilla)(project, options, running)
+        stopping.softly()
+        workers = _workers(project, options, workspace)
+        for worker in workers:
+            running.callback(worker.stop)
+        _announce(workspace, console.url, workers, as_json=options.as_json)
+        while not stopping.asked.wait(LOOK_EVERY_SECONDS):
+            for worker in workers:
+                worker.tend()
+
+
+def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Workspace:
+    """The Argilla that `redpen.yaml` names, once it has answered; else Redpen's own, started."""
+    config = project.config.argilla
+    if config.url:
+        from feedback.desk import connect
+
+        connect(config, url=config.url, api_key=os.environ.get(config.api_key_env))
+        return Workspace(config.url, None, {})
+    from review_ui.appliance import Appliance
+
+    home = project.folder / "argilla"
+    first = not (home / "owner.json").exists()
+    appliance = Appliance(home, host=options.host, port=options.port or None)
+    appliance.ensure_environment()
+    running.callback(appliance.stop)
+    started = appliance.start()
+    environment = {"ARGILLA_API_URL": started.url, config.api_key_env: started.api_key}
+    return Workspace(started.url, started.owner_file, environment, _password(started.owner_file) if first else None)
+
+
+def _password(owner_file: Path) -> str:
+    return str(json.loads(owner_file.read_text(encoding="utf-8"))["password"])
+
+
+def _workers(project: Project, options: ServeOptions, workspace: Workspace) -> list[Worker]:
+    """What runs beside the servers: the exchange with Argilla, and the rounds where this machine can train."""
+    at = ["--dir", str(project.folder)]
+    commands = [["review", "sync", "--watch", *at]]
+    if not options.rounds:
+        note("rounds: left out by --no-rounds")
+    elif not can_train():
+        note("rounds: not run here, torch is not installed; `pip install -c constraints.txt -e '.[train]'` adds it")
+    else:
+        commands.append(["round", "run", "--watch", *at])
+    return [Worker(" ".join(["redpen", *command[:2]]), [sys.executable, "-m", "review_ui.cli", *command],
+                   log=project.folder / "logs" / f"{command[0]}.log", say=note, environment=workspace.environment)
+            for command in commands]
+
+
+def can_train() -> bool:
+    """The packages of the `train` extra are here."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "trl", "peft"))
+
+
+def _announce(workspace: Workspace, console_url: str, workers: Sequence[Worker], *, as_json: bool) -> None:
+    if as_json:
+        owner_file = str(workspace.owner_file) if workspace.owner_file else None
+        print_json({"argilla_url": workspace.url, "console_url": console_url, "owner_file": owner_file})
+        return
+    lines = [f"Argilla   {workspace.url}", *_sign_in(workspace), f"Console   {console_url}"]
+    lines += [f"Worker    {worker.name} (log: {worker.log})" for worker in workers]
+    typer.echo("\n".join([*lines, "Stop with Ctrl-C."]))
+
+
+def _sign_in(workspace: Workspace) -> list[str]:
+    if workspace.owner_file is None:
+        return []
+    if workspace.first_password is None:
+        return [f"          sign in as the owner in {workspace.owner_file}"]
+    return [f"          owner's password: {workspace.first_password}",
+            f"          shown this once; kept in {workspace.owner_file}"]
