@@ -16,6 +16,9 @@ from feedback.errors import InvalidInput, StageRefused
 from review_ui.console.access import LOCAL_HOSTS
 from review_ui.console.app import create_app
 
+PORT = 6901
+"""Where the console is, unless something else is there."""
+
 PATIENCE_SECONDS = 10
 """How long to wait for the console to answer, and for it to end."""
 
@@ -23,11 +26,12 @@ PATIENCE_SECONDS = 10
 class ConsoleServer:
     """A project's console. Its port is taken when this is made, and it answers inside the `with` block.
 
-    Raises InvalidInput when the port is in use or may not be listened on. Port 0 takes any free one.
+    Raises InvalidInput when the port is in use or may not be listened on. Without a port it is PORT where that is free, else
+    any free one.
     """
 
-    def __init__(self, project_dir: Path, *, host: str, port: int) -> None:
-        self._socket = listen(host, port)
+    def __init__(self, project_dir: Path, *, host: str, port: int | None) -> None:
+        self._socket = _listen_somewhere(host) if port is None else listen(host, port)
         self.url = f"http://{_shown(host)}:{self._socket.getsockname()[1]}"
         # Reached from elsewhere, it is asked under names that only the network knows.
         hosts = LOCAL_HOSTS if host in LOCAL_HOSTS else ("*",)
@@ -72,9 +76,16 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
+def _listen_somewhere(host: str) -> socket.socket:
+    try:
+        return listen(host, PORT)
+    except InvalidInput:
+        return listen(host, 0)
+
+
 def _why_not(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use; stop the program that holds it, or choose another with --console-port (0: any)"
+        return f"port {port} of {host} is in use; stop the program that holds it, or choose another with --console-port"
     return f"port {port} of {host} cannot be listened on ({error.strerror}); choose another --host or --console-port"
 
 

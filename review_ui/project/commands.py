@@ -51,8 +51,8 @@ def doctor(
 def serve(
     folder: Dir = Path("."),
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine reaches the default.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the Argilla server; 0 takes a free one.")] = 6900,
-    console_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the console; 0 takes a free one.")] = 6901,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Argilla's; else the last one, or a free one.")] = None,
+    console_port: Annotated[int | None, typer.Option(min=0, max=65535, help="The console's; else 6901, or a free one.")] = None,
     rounds: Annotated[bool, typer.Option(help="Run what is due beside it, where torch is installed.")] = True,
     as_json: Json = False,
 ) -> None:

@@ -19,8 +19,6 @@ from review_ui.console.server import ConsoleServer
 from review_ui.project.stopping import Stopping
 from review_ui.project.worker import Worker
 
-ARGILLA_PORT = 6900
-CONSOLE_PORT = 6901
 LOOK_EVERY_SECONDS = 1.0
 
 
@@ -30,9 +28,10 @@ class ServeOptions:
 
     folder: Path
     host: str = "127.0.0.1"
-    port: int = ARGILLA_PORT
-    """Of the Argilla server, when it is Redpen's own. 0: any free one."""
-    console_port: int = CONSOLE_PORT
+    port: int | None = None
+    """Of the Argilla server, when it is Redpen's own. None: the one it had last time, or any free one."""
+    console_port: int | None = None
+    """None: 6901 where that is free, or any free one."""
     rounds: bool = True
     as_json: bool = False
 
@@ -46,8 +45,10 @@ class Workspace:
     """Name and password of the owner; None for a server that is not Redpen's own."""
     environment: dict[str, str]
     """How a child process reaches it."""
+    username: str | None = None
+    """The owner's, when the server is Redpen's own."""
     first_password: str | None = None
-    """Set when the owner was made just now."""
+    """The owner's, when the owner was made just now."""
 
 
 OpenWorkspace = Callable[[Project, ServeOptions, ExitStack], Workspace]
@@ -86,12 +87,13 @@ def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Work
 
     home = project.folder / "argilla"
     first = not (home / "owner.json").exists()
-    appliance = Appliance(home, host=options.host, port=options.port or None)
+    appliance = Appliance(home, host=options.host, port=options.port)
     appliance.ensure_environment()
     running.callback(appliance.stop)
     started = appliance.start()
     environment = {"ARGILLA_API_URL": started.url, config.api_key_env: started.api_key}
-    return Workspace(started.url, started.owner_file, environment, _password(started.owner_file) if first else None)
+    return Workspace(started.url, started.owner_file, environment, started.username,
+                     _password(started.owner_file) if first else None)
 
 
 def _password(owner_file: Path) -> str:
@@ -132,6 +134,6 @@ def _sign_in(workspace: Workspace) -> list[str]:
     if workspace.owner_file is None:
         return []
     if workspace.first_password is None:
-        return [f"          sign in as the owner in {workspace.owner_file}"]
-    return [f"          owner's password: {workspace.first_password}",
-            f"          shown this once; kept in {workspace.owner_file}"]
+        return [f"          sign in as {workspace.username}; the password is in {workspace.owner_file}"]
+    return [f"          sign in as {workspace.username} with the password {workspace.first_password}",
+            f"          (shown this once; kept in {workspace.owner_file})"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,10 @@ STEADY_SECONDS = 60.0
 """A child that ran this long was well: its next pause is the first again."""
 GRACE_SECONDS = 15.0
 """Between asking a child to end and ending it."""
+
+_PR_SET_PDEATHSIG = 1
+# Opened beforehand: between fork and exec a process with threads may do little more than call it.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Worker:
@@ -55,7 +61,8 @@ class Worker:
         with self.log.open("ab") as log:
             # A session of its own: a Ctrl-C at the terminal reaches `serve` alone, which then ends its children in order.
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             env=self._environment, start_new_session=True)
+                                             env=self._environment, start_new_session=True,
+                                             preexec_fn=_end_with_parent)
         self._started = now
 
     def _ended(self, code: int, now: float) -> None:
@@ -91,6 +98,12 @@ def last_line(log: Path, *, most: int = 300) -> str:
     except OSError:
         return "no log"
     return next((line.strip()[:most] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _end_with_parent() -> None:
+    """Linux ends the child when `serve` itself is killed, so that an orphan does not keep the project's lock."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

@@ -96,3 +96,8 @@ def test_a_mistake_in_a_file_is_told_before_anything_starts(project: Path) -> No
     with pytest.raises(InvalidInput, match="has no reference"):
         serve(ServeOptions(folder=project, console_port=0))
     assert not (project / "argilla").exists()
+
+
+def test_without_a_port_the_console_takes_a_free_one(project: Path) -> None:
+    with ConsoleServer(project, host="127.0.0.1", port=None) as one, ConsoleServer(project, host="127.0.0.1", port=None) as other:
+        assert one.url != other.url

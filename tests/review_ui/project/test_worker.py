@@ -51,7 +51,8 @@ def alive(pid: int) -> bool:
 
 
 def test_a_stopped_worker_takes_its_own_children_with_it(make: Callable[..., Worker]) -> None:
-    tended = make("import subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    tended = make("import subprocess, sys, time\n"
+                  "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
                   "print(child.pid, flush=True)\ntime.sleep(60)")
     tended.tend()
     until(lambda: last_line(tended.log).isdigit())
