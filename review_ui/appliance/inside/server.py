@@ -1,0 +1,102 @@
+"""`python -m inside.server`: Argilla with the embedded engine, on a socket that the supervisor already listens on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+from pathlib import Path
+
+from . import stand_ins
+from .secrets import secret_key
+
+
+def main() -> None:
+    """Prepare the database, make the first owner and serve until SIGTERM."""
+    arguments = _arguments()
+    home = Path(arguments.home)
+    configure(home, url=arguments.url, redis=arguments.redis)
+    from .database import configure_connections
+
+    configure_connections()
+    # Importing the server builds its app, so everything it reads is set by now.
+    from argilla_server import app
+
+    from . import engine, owner, schema  # noqa: F401
+
+    database = home / "argilla.db"
+    migrate(database)
+    schema.ensure(str(database))
+    owner.ensure(home, url=arguments.url)
+    _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="inside.server")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--redis", required=True)
+    parser.add_argument("--descriptor", type=int, required=True)
+    return parser.parse_args()
+
+
+def configure(home: Path, *, url: str, redis: str) -> None:
+    """Set what argilla-server reads from the environment when it is imported; nothing of the user's own is left in."""
+    for name in [name for name in os.environ if name.startswith("ARGILLA_")]:
+        del os.environ[name]
+    os.environ.update({
+        "ARGILLA_HOME_PATH": str(home),
+        "ARGILLA_DATABASE_URL": f"sqlite+aiosqlite:///{home / 'argilla.db'}?check_same_thread=False",
+        "ARGILLA_SEARCH_ENGINE": "embedded",
+        "ARGILLA_REDIS_URL": redis,
+        "ARGILLA_CORS_ORIGINS": f'["{url}"]',
+        "ARGILLA_AUTH_SECRET_KEY": secret_key(home),
+        "ARGILLA_AUTH_OAUTH_CFG": str(home / "oauth.yaml"),
+        "ARGILLA_SHOW_HUGGINGFACE_SPACE_PERSISTENT_STORAGE_WARNING": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_OFFLINE": "1",
+    })
+    stand_ins.without_search_clusters()
+    stand_ins.without_hub()
+
+
+def migrate(database: Path) -> None:
+    """Bring the tables to this server's version. Alembic is used directly: the server's own command line does not run
+    with a current click."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from argilla_server.database import ALEMBIC_CONFIG_FILE
+
+    config = Config(ALEMBIC_CONFIG_FILE)
+    found, newest = _revision(database), ScriptDirectory.from_config(config).get_current_head()
+    if found == newest:
+        return
+    from alembic import command
+
+    command.upgrade(config, "head")
+
+
+def _revision(database: Path) -> str | None:
+    connection = sqlite3.connect(database)
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return row[0] if row else None
+    except sqlite3.OperationalError:
+        return None
+    finally:
+        connection.close()
+
+
+def _serve(app: object, *, descriptor: int, ready: Path) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list | None = None) -> None:
+            await super().startup(sockets=sockets)
+            ready.touch()
+
+    Server(uvicorn.Config(app, fd=descriptor, access_log=False, log_level="warning", timeout_graceful_shutdown=5)).run()  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()
