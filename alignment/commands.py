@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from feedback.errors import InvalidInput, LineageError
 from feedback.terminal import note, print_json, print_table
 
 if TYPE_CHECKING:
+    from alignment.gates import Gate
     from alignment.project import Project
     from alignment.rounds import RoundState
 
@@ -80,13 +81,9 @@ def _print_state(state: RoundState, *, as_json: bool) -> None:
 @round_app.command()
 def status(folder: Dir = Path("."), as_json: Json = False) -> None:
     """Say what the newest round waits for. Changes nothing."""
-    from alignment import overview
+    from alignment import rounds
 
-    found = overview.standing(_project(folder))
-    if as_json:
-        print_json(found)
-    else:
-        typer.echo(str(found))
+    _print_state(rounds.standing(_project(folder)), as_json=as_json)
 
 
 @round_app.command()
@@ -126,23 +123,30 @@ def gate(
     planned: Annotated[int | None, typer.Option(min=1, help="Reviews fixed beforehand; without it you may peek daily.")] = None,
     below: Annotated[float, typer.Option(min=0, max=1, help="The promised hallucination rate.")] = 0.02,
     level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="One-sided confidence.")] = 0.95,
-    attempt: Annotated[int, typer.Option(min=1, help="Which candidate this is; the error allowance is spent over them.")] = 1,
+    attempt: Annotated[int, typer.Option(min=0, help="Which candidate this is: the k-th spends alpha / 2^k.")] = 0,
     folder: Dir = Path("."),
     as_json: Json = False,
 ) -> None:
     """Say what the gates decide, and why."""
     if outcomes is not None:
-        from alignment import gates
-
-        decided: Any = gates.decide_file(outcomes, planned=planned, below=below, level=level, attempt=attempt)
+        decided = [_gate_on_file(outcomes, planned=planned, below=below, level=level, attempt=attempt)]
     else:
         from alignment import overview
 
-        decided = overview.decision_of(_project(folder), number)
+        decided = overview.gates_of(_project(folder), number)
     if as_json:
-        print_json(decided)
-    else:
-        typer.echo(str(decided))
+        print_json(decided[0] if outcomes is not None else {gate.gate: gate for gate in decided})
+    for said in [] if as_json else decided:
+        typer.echo(f"{said.gate}: {said.outcome}\n" + "\n".join(f"  {reason}" for reason in said.reasons))
+
+
+def _gate_on_file(path: Path, *, planned: int | None, below: float, level: float, attempt: int) -> Gate:
+    from alignment import gates
+    from alignment.config import ShipGate
+    from feedback.jsonl import read_rows
+
+    ship = ShipGate(hallucination_below=below, level=level)
+    return gates.decide_file(read_rows(path, gates.OutcomeLine), planned=planned, gate=ship, attempt=attempt)
 
 
 @round_app.command()

@@ -42,7 +42,8 @@ def _write_merged(project: Project, adapter: Path, out: Path) -> None:
 
     if project.config.model.quantization != "none":
         raise InvalidInput("model.quantization: a quantised base cannot be merged exactly; export with model.quantization=none")
-    policy = load_policy(project.config.model, adapter)
+    policy = load_policy(project.config.model, adapter, trainable=True)  # kept apart, so that both can be asked
+    policy.model.eval()
     ids = torch.arange(32).remainder(policy.model.config.vocab_size).unsqueeze(0).to(policy.model.device)
     with torch.inference_mode():
         before = policy.model(ids).logits.double()

@@ -37,8 +37,8 @@ class RoundState(Strict):
     """Where the project stands."""
 
     round: int
-    waiting_for: Literal["reviews", "approval", "nothing"]
-    """`nothing`: the last round asked for is done."""
+    waiting_for: Literal["reviews", "approval", "nothing", "work"]
+    """`nothing`: the last round asked for is done. `work`: `redpen round run` has something to do."""
     reviews: int = 0
     """Reviews still missing before it can go on."""
 
@@ -51,6 +51,8 @@ class RoundState(Strict):
                         f"(`redpen round approve {self.round} --reason ...`, or --decline)")
             case "nothing":
                 return f"done: round {self.round}"
+            case "work":
+                return "due: `redpen round run` goes on"
 
 
 class Decision(Strict):
@@ -148,10 +150,11 @@ def judge(r: Round) -> Decision:
     sealed = steps.kept(r.at(steps.AUDIT_SNAPSHOT), lambda: seal(
         r.store, purpose=Purpose.AUDIT, rounds=(r.number,), rubric=r.project.rubric, out=r.at(steps.AUDIT_SNAPSHOT)))
     snapshots = [*(r.project.round(n) / steps.AUDIT_SNAPSHOT for n in _judged_before(r)), sealed]
+    asked = [r.at(step) for step in (steps.SAMPLES, steps.CHAMPION_SAMPLES) if r.done(step)]
     candidate, champion = _judged_policies(r)
     config = report.EvaluationStage(candidate=candidate, champion=champion)
-    steps.made(r.at(steps.EVALUATION), config, snapshots,
-               lambda: report.run(config, audit_snapshots=snapshots, out=r.at(steps.EVALUATION)))
+    steps.made(r.at(steps.EVALUATION), config, [*snapshots, *asked], lambda: report.run(
+        config, audit_snapshots=snapshots, asked=asked, out=r.at(steps.EVALUATION)))
     steps.made(r.at(steps.DECISION), r.project.config.gates, [r.at(steps.EVALUATION)], lambda: _decide(r))
     return read_decision(r.at(steps.DECISION))
 
@@ -171,10 +174,12 @@ def _decide(r: Round) -> Manifest:
     evaluated = report.read_report(r.at(steps.EVALUATION))
     config = r.project.config.gates
     candidate, champion = _judged_policies(r)
-    attempt = max(1, len([n for n in _judged_before(r) if n > 0]) + 1) if r.number else 1
+    # Round 0's base is not a candidate: nobody tries to ship what the project began with.
+    attempt = len([n for n in _judged_before(r) if n > 0]) + 1
+    planned = sum(prompt.critical for prompt in steps.audit_list(r)) or None
     decision = Decision(round=r.number, candidate=candidate, champion=champion, attempt=attempt,
                         advance=gates.advance(evaluated, config.advance) if champion else None,
-                        ship=gates.ship(evaluated, config.ship, attempt=attempt))
+                        ship=gates.ship(evaluated, config.ship, attempt=attempt, planned=planned))
     with writing(r.at(steps.DECISION), stage="decision", inputs={steps.EVALUATION: manifest_hash(r.at(steps.EVALUATION))},
                  config=config) as draft:
         (draft.folder / "decision.json").write_text(decision.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -201,6 +206,19 @@ def approve_automatically(r: Round, decision: Decision) -> None:
     shipped = {event.payload["round"] for event in r.store.events(registry.SHIPMENT)}
     if decision.ship.outcome == "pass" and r.number not in shipped:
         registry.decide(r.store, registry.SHIPMENT, round=r.number, policy_id=decision.candidate, actor=AUTO, reason=reason)
+
+
+def standing(project: Project) -> RoundState:
+    """Where the newest round stands; makes and changes nothing."""
+    with project.open_store() as store:
+        r = Round(project, store, _current(project))
+        due = RoundState(round=r.number, waiting_for="work")
+        if _closed(r):
+            return _wait_for_queue(r) or due
+        if r.done(steps.DECISION):
+            waits = needs_approval(r, read_decision(r.at(steps.DECISION)))
+            return RoundState(round=r.number, waiting_for="approval") if waits else due
+        return _wait_for_audit(r) or due if r.done(steps.AUDIT_ITEMS) else due
 
 
 def _wait_for_audit(r: Round) -> RoundState | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from feedback.config import QueueConfig, SplitConfig
 from feedback.ids import FamilyId, PromptId, unit_interval
 from feedback.schemas import Completion, Prompt, Purpose, Queue, ReviewItem
-from feedback.training_sets.split import is_held_out
+from feedback.training_sets.split import held_out_families
 
 RANDOM_SHARE = 0.5
 """Part of the ranked sets that is taken at random."""
@@ -22,17 +22,17 @@ Score = Callable[[Sequence[tuple[Prompt, str]]], Sequence[float]]
 
 
 def trainable(prompts: Sequence[Prompt], split: SplitConfig) -> list[Prompt]:
-    """Prompts whose family may be trained on, critical families left out."""
-    critical = {prompt.family for prompt in prompts if prompt.critical}
-    return [prompt for prompt in prompts if prompt.family not in critical and not is_held_out(prompt, split)]
+    """Prompts whose family may be trained on."""
+    held_out = held_out_families(prompts, split)
+    return [prompt for prompt in prompts if prompt.family not in held_out]
 
 
 def audit_prompts(prompts: Sequence[Prompt], split: SplitConfig, *, families: int) -> list[Prompt]:
     """One prompt of each held-out family, every critical question first. The same list each round, so that rounds compare."""
     critical = [prompt for prompt in prompts if prompt.critical]
     taken = {prompt.family for prompt in critical}
-    held_out = [prompt for prompt in prompts if prompt.family not in taken and is_held_out(prompt, split)]
-    others = _one_of_each_family(held_out, salt="audit")
+    held_out = held_out_families(prompts, split) - taken
+    others = _one_of_each_family([prompt for prompt in prompts if prompt.family in held_out], salt="audit")
     return sorted(critical, key=lambda prompt: prompt.id) + others[:max(0, families - len(taken))]
 
 

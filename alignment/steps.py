@@ -135,7 +135,8 @@ def training_sets(r: Round) -> Path:
     from feedback.training_sets import write
 
     stage = write.SetsStage(sets=r.project.config.training_sets, split=r.project.config.split)
-    return made(r.at(SETS), stage, [r.at(CURATED)], lambda: write.run(stage, curated=r.at(CURATED), out=r.at(SETS)))
+    return made(r.at(SETS), stage, [r.at(CURATED)], lambda: write.run(
+        stage, curated=r.at(CURATED), out=r.at(SETS), known=r.project.prompts))
 
 
 def sft(r: Round) -> Path | None:
