@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
+from feedback.curation.control_tokens import neutralise
 from feedback.ids import CompletionId, PromptId
 from feedback.schemas import Completion, Message, Prompt
 
@@ -19,8 +20,8 @@ def normalised(text: str) -> str:
 
 
 def conversation(messages: Sequence[Message]) -> tuple[tuple[str, str], ...]:
-    """What is asked, as a key: equal for prompts that a model could not tell apart in meaning."""
-    return tuple((message.role, normalised(message.content)) for message in messages)
+    """What is asked, as a key: equal for prompts that differ in spelling only, before and after control tokens are defused."""
+    return tuple((message.role, normalised(neutralise(message.content).text)) for message in messages)
 
 
 def stand_ins(completions: Iterable[Completion], prompts: Mapping[PromptId, Prompt]) -> dict[CompletionId, Completion]:

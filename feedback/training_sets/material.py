@@ -1,0 +1,70 @@
+"""What training rows are made from: the ratings that may train, with their verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from feedback.aggregation.verdicts import Verdicts, aggregate
+from feedback.curation.duplicates import conversation, normalised
+from feedback.ids import CompletionId, FamilyId, ItemId, PromptId, RatingId
+from feedback.schemas import Completion, Prompt, Purpose, Rating, ReviewItem, Sources
+from feedback.store.snapshot import Contents
+
+TextKey: TypeAlias = tuple[tuple[tuple[str, str], ...], str]
+"""A question and an answer to it, as texts: what a model would see."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """One curated snapshot, narrowed to what may train."""
+
+    contents: Contents
+    prompts: Mapping[PromptId, Prompt]
+    completions: Mapping[CompletionId, Completion]
+    items: Mapping[ItemId, ReviewItem]
+    ratings: Mapping[RatingId, Rating]
+    verdicts: Verdicts
+    left_out: Mapping[str, int]
+    """Reason -> ratings that must not train."""
+
+    def text_key(self, prompt_id: PromptId, text: str) -> TextKey:
+        """The same for rows that a model could not tell apart."""
+        return conversation(self.prompts[prompt_id].messages), normalised(text)
+
+
+def gather(contents: Contents, held_out: frozenset[FamilyId]) -> Material:
+    """The ratings of training items whose family is not held out, and the verdicts from those alone."""
+    prompts = {prompt.id: prompt for prompt in contents.prompts}
+    refused = {item.id: reason for item in contents.items if (reason := _refusal(item, prompts[item.prompt_id], held_out))}
+    kept = replace(_plain(contents), items=tuple(item for item in contents.items if item.id not in refused),
+                   ratings=tuple(rating for rating in contents.ratings if rating.item_id not in refused))
+    left_out = sorted(Counter(refused[row.item_id] for row in contents.ratings if row.item_id in refused).items())
+    return Material(contents=kept, prompts=prompts, completions={row.id: row for row in contents.completions},
+                    items={item.id: item for item in kept.items}, ratings={rating.id: rating for rating in kept.ratings},
+                    verdicts=aggregate(kept), left_out=dict(left_out))
+
+
+def _plain(contents: Contents) -> Contents:
+    """Without the folder that a Snapshot knows it was read from: narrowed, it is no longer that folder's."""
+    return Contents(prompts=contents.prompts, completions=contents.completions, items=contents.items, ratings=contents.ratings,
+                    reviewers=contents.reviewers, rubric=contents.rubric)
+
+
+def _refusal(item: ReviewItem, prompt: Prompt, held_out: frozenset[FamilyId]) -> str | None:
+    if item.purpose is Purpose.AUDIT:
+        return "audit item"
+    if prompt.critical:
+        return "critical question"
+    return "held-out family" if prompt.family in held_out else None
+
+
+def united(sources: Iterable[Sources]) -> Sources:
+    """All the people and answers that several conclusions rest on together, each once, sorted."""
+    every = list(sources)
+    return Sources(items=tuple(sorted({id for each in every for id in each.items})),
+                   completions=tuple(sorted({id for each in every for id in each.completions})),
+                   reviewers=tuple(sorted({id for each in every for id in each.reviewers})),
+                   ratings=tuple(sorted({id for each in every for id in each.ratings})))

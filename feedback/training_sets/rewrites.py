@@ -1,0 +1,72 @@
+"""The better answers that reviewers wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from feedback.aggregation.verdicts import sources
+from feedback.curation.duplicates import normalised
+from feedback.curation.quality import shows_nothing
+from feedback.ids import CompletionId
+from feedback.schemas import Deleted, RankAnswer, RateAnswer, Rating, ReviewItem, Sources, VerdictValue
+from feedback.training_sets.material import Material, TextKey
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One rewrite that may train."""
+
+    text: str
+    item: ReviewItem
+    originals: tuple[CompletionId, ...]
+    """What it improves: the rated answer, or those that its author ranked best."""
+    sources: Sources
+
+
+@dataclass(frozen=True)
+class Rewrites:
+    """Those that may train, and the account of the others."""
+
+    usable: tuple[Rewrite, ...]
+    refused: Mapping[str, int]
+    """Reason -> rewrites."""
+
+
+def read_rewrites(material: Material) -> Rewrites:
+    """Every rewrite in the ratings, sorted by rating.
+
+    A form that starts from the answer comes back unchanged when its reviewer had nothing to mend: that is no rewrite.
+    """
+    incorrect = {material.text_key(verdict.prompt_id, material.completions[verdict.completion_id].text)
+                 for verdict in material.verdicts.rate if verdict.outcome is VerdictValue.INCORRECT}
+    usable: list[Rewrite] = []
+    refused: Counter[str] = Counter()
+    for rating in sorted(material.contents.ratings, key=lambda row: row.id):
+        if isinstance(rating.answer, Deleted) or not rating.answer.rewrite or shows_nothing(rating.answer.rewrite):
+            continue
+        made = _rewrite(rating, rating.answer, rating.answer.rewrite, material)
+        if reason := _refusal(made, rating.answer, material, incorrect):
+            refused[reason] += 1
+        else:
+            usable.append(made)
+    return Rewrites(usable=tuple(usable), refused=dict(sorted(refused.items())))
+
+
+def _rewrite(rating: Rating, answer: RateAnswer | RankAnswer, text: str, material: Material) -> Rewrite:
+    item = material.items[rating.item_id]
+    best = answer.tiers[0] if isinstance(answer, RankAnswer) else item.completion_ids
+    originals = tuple(sorted(completion for completion in best if completion in item.completion_ids))
+    return Rewrite(text=text, item=item, originals=originals, sources=sources([rating], originals))
+
+
+def _refusal(made: Rewrite, answer: RateAnswer | RankAnswer, material: Material, incorrect: set[TextKey]) -> str | None:
+    shown = {normalised(material.completions[completion].text) for completion in made.item.completion_ids}
+    if normalised(made.text) in shown:
+        return "unchanged: the same text as an answer shown"
+    if isinstance(answer, RateAnswer) and answer.verdict is VerdictValue.CANNOT_TELL:
+        return "its author could not tell whether the answer is correct"
+    if material.text_key(made.item.prompt_id, made.text) in incorrect:
+        return "the same text was judged incorrect"
+    return None

@@ -1,0 +1,121 @@
+"""Build: a curated snapshot becomes demonstrations, pairs and rankings, each row with everybody it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from feedback.config import SetsConfig, SplitConfig, Strict
+from feedback.curation.duplicates import conversation
+from feedback.errors import InvalidInput, NothingToDo, StageRefused
+from feedback.ids import FamilyId, content_hash
+from feedback.jsonl import write_rows
+from feedback.lineage import Draft, Manifest, read_manifest, writing
+from feedback.schemas import PreferencePair, Prompt, Purpose, RankedSet, SftExample
+from feedback.store.snapshot import Contents, read_snapshot
+from feedback.training_sets.card import SetsCard, make_card
+from feedback.training_sets.material import Material, gather
+from feedback.training_sets.preferences import preferences
+from feedback.training_sets.rankings import ranked_sets
+from feedback.training_sets.rewrites import read_rewrites
+from feedback.training_sets.sft import demonstrations
+from feedback.training_sets.split import held_out_families, is_held_out
+
+Splitter: TypeAlias = Callable[[Iterable[Prompt], SplitConfig], frozenset[FamilyId]]
+
+
+class SetsStage(Strict):
+    """Configuration of the stage."""
+
+    sets: SetsConfig = SetsConfig()
+    split: SplitConfig = SplitConfig()
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """The rows, each kind sorted by id, and their card."""
+
+    material: Material
+    sft: tuple[SftExample, ...]
+    pairs: tuple[PreferencePair, ...]
+    rankings: tuple[RankedSet, ...]
+    card: SetsCard
+
+    @property
+    def rows(self) -> tuple[SftExample | PreferencePair | RankedSet, ...]:
+        """All of them."""
+        return (*self.sft, *self.pairs, *self.rankings)
+
+
+def run(stage: SetsStage, *, curated: Path, out: Path, known: Sequence[Prompt] = ()) -> Manifest:
+    """Write the training sets of a curated snapshot, with card.json.
+
+    `known`: the project's other prompts, critical ones above all; families that are held out because of them stay out too.
+    Raises NothingToDo when there is neither a demonstration nor a pair, and StageRefused when a row must not train.
+    """
+    if read_manifest(curated).stage != "curate":
+        raise InvalidInput(f"{curated}: made by the stage {read_manifest(curated).stage!r}, not by `curate`; "
+                           "run `redpen feedback curate SNAPSHOT OUT` first")
+    snapshot = read_snapshot(curated)
+    inputs = {"curated": snapshot.hash} | ({"known": _hash_of(known)} if known else {})
+    sets = build(snapshot, stage, known=known)
+    if not sets.sft and not sets.pairs:
+        raise NothingToDo(f"{curated}: nothing to train on. {_found(sets.card)}")
+    with writing(out, stage="training_sets", inputs=inputs, config=stage) as draft:
+        _write(sets, draft)
+    return read_manifest(out)
+
+
+def build(contents: Contents, stage: SetsStage, *, known: Iterable[Prompt] = (),
+          splitter: Splitter = held_out_families) -> TrainingSets:
+    """The training sets of curated contents. Raises StageRefused when a held-out or audited row is among them."""
+    prompts = (*contents.prompts, *known)
+    held_out = splitter(prompts, stage.split)
+    material = gather(contents, held_out)
+    rewrites = read_rewrites(material)
+    demos = demonstrations(material, rewrites.usable, stage.sets)
+    compared = preferences(material, rewrites.usable, demos.accepted, stage.sets)
+    rankings = ranked_sets(material)
+    card = make_card(contents, material, held_out, rewrites=rewrites, demonstrations=demos, preferences=compared,
+                     rankings=rankings)
+    made = TrainingSets(material=material, sft=demos.examples, pairs=compared.pairs, rankings=rankings, card=card)
+    refuse_leaks(made, contents, prompts, stage.split)
+    return made
+
+
+def refuse_leaks(sets: TrainingSets, contents: Contents, prompts: Iterable[Prompt], split: SplitConfig) -> None:
+    """Raise StageRefused when a row is of a held-out family, asks a held-out question, or rests on an audit item.
+
+    Looks at every prompt anew and at nothing that the builder decided, so that a mistake there is found here.
+    """
+    held_out = [prompt for prompt in prompts if is_held_out(prompt, split)]
+    families, questions = {prompt.family for prompt in held_out}, {conversation(prompt.messages) for prompt in held_out}
+    audited = {item.id for item in contents.items if item.purpose is Purpose.AUDIT}
+    problems = [f"{row.id}: family {row.family} is held out" for row in sets.rows if row.family in families]
+    problems += [f"{row.id}: its question is held out" for row in sets.rows if conversation(row.messages) in questions]
+    problems += [f"{row.id}: rests on audit item {item}" for row in sets.rows for item in row.sources.items if item in audited]
+    if problems:
+        raise StageRefused("\n".join([*problems[:20], f"{len(problems)} rows must not train; nothing was written"]))
+
+
+def _hash_of(known: Sequence[Prompt]) -> str:
+    return content_hash("prompts", sorted([prompt.id, prompt.family, prompt.critical] for prompt in known))
+
+
+def _found(card: SetsCard) -> str:
+    """The card as one line, for a person who has nothing to train on."""
+    left_out = ", ".join(f"{count} of {reason}" for reason, count in card.ratings_left_out.items())
+    refused = ", ".join(f"{count} {reason}" for reason, count in card.verdicts_refused.items())
+    return (f"Of {card.ratings} ratings, left out: {left_out or 'none'}. Answers refused as demonstrations: {refused or 'none'}. "
+            f"{card.said[1][0].upper()}{card.said[1][1:]}. Collect more ratings with `redpen review sync`.")
+
+
+def _write(sets: TrainingSets, draft: Draft) -> None:
+    rows = {"verdicts": sets.material.verdicts.rate, "rank_verdicts": sets.material.verdicts.rank, "sft": sets.sft,
+            "pairs": sets.pairs, "rankings": sets.rankings}
+    for name, values in rows.items():
+        draft.counts[name] = write_rows(draft.folder / f"{name}.jsonl", values)
+    draft.counts |= {name: sets.card.comparisons[name] for name in ("judged", "ties", "undecided")}
+    (draft.folder / "card.json").write_text(sets.card.model_dump_json(indent=1) + "\n", encoding="utf-8")
