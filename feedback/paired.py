@@ -62,11 +62,3 @@ def _at_least(heads: int, coins: int) -> float:
     from scipy.special import bdtrc
 
     return 1.0 if heads == 0 else float(bdtrc(heads - 1, coins, 0.5))
-
-
-def fewest_pairs(alpha: float) -> int:
-    """Discordant pairs, all in one direction, that a one-sided test at `alpha` needs: 5 at 0.05, since 0.5^5 = 0.031."""
-    coins = 1
-    while 0.5 ** coins > alpha:
-        coins += 1
-    return coins
