@@ -1,0 +1,64 @@
+"""The split: by family, for ever, and closed under asking the same question."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.config import SplitConfig
+from feedback.ids import unit_interval
+from feedback.schemas import Message, Prompt
+from feedback.training_sets.split import held_out_families, is_held_out
+
+SPLIT = SplitConfig()
+
+
+def ask(text: str, family: str, *, critical: bool = False) -> Prompt:
+    return Prompt.of([Message(role="user", content=text)], family=family, critical=critical)
+
+
+def families(*, held_out: bool, count: int) -> list[str]:
+    """The first family names on one side of the split."""
+    names = (f"family-{number}" for number in range(1000))
+    return [name for name in names if (unit_interval(f"redpen:{name}") < 0.2) is held_out][:count]
+
+
+def test_a_family_lies_on_the_side_that_its_hash_says_for_ever() -> None:
+    # sha256("redpen:family-0") begins with 0xef = 239, and 239/256 = 0.93 is above the share of 0.2; family-4 lies at 0.07
+    assert not is_held_out(ask("q", "family-0"), SPLIT)
+    assert is_held_out(ask("q", "family-4"), SPLIT)
+
+
+def test_about_the_asked_share_is_held_out() -> None:
+    share = sum(is_held_out(ask("q", f"family-{number}"), SPLIT) for number in range(4000)) / 4000
+    assert abs(share - 0.2) < 0.02  # three standard errors: 3 * sqrt(0.2 * 0.8 / 4000) = 0.019
+
+
+def test_a_critical_question_holds_out_its_whole_family() -> None:
+    name = families(held_out=False, count=1)[0]
+    prompts = [ask("plain", name), ask("critical", name, critical=True)]
+    assert not is_held_out(prompts[0], SPLIT)
+    assert held_out_families(prompts, SPLIT) == {name}
+
+
+def test_a_question_asked_in_a_held_out_family_holds_out_the_other_family_too() -> None:
+    kept, held = families(held_out=False, count=2), families(held_out=True, count=1)[0]
+    prompts = [ask("What is it?", kept[0]), ask("What is it? ", held), ask("Another one?", kept[1])]
+    assert held_out_families(prompts, SPLIT) == {kept[0], held}
+
+
+def test_families_joined_through_a_third_are_held_out_together() -> None:
+    a, b, c = families(held_out=False, count=3)
+    prompts = [ask("one", a), ask("one ", b), ask("two", b), ask("two ", c, critical=True)]
+    assert held_out_families(prompts, SPLIT) == {a, b, c}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["f1", "f2", "f3", "f4", "f5", "f6"]), st.booleans()),
+                max_size=12), st.randoms())
+def test_the_order_of_prompts_moves_no_family(rows: list[tuple[str, str, bool]], chance: object) -> None:
+    prompts = [ask(text, family, critical=critical) for text, family, critical in rows]
+    shuffled = list(prompts)
+    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    held_out = held_out_families(prompts, SPLIT)
+    assert held_out_families(shuffled, SPLIT) == held_out
+    assert {prompt.family for prompt in prompts if is_held_out(prompt, SPLIT)} <= held_out
