@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from alignment import registry, selection
 from alignment.project import Project
 from feedback.errors import LineageError
-from feedback.ids import PolicyId, PromptId, RatingId
+from feedback.ids import PolicyId, PromptId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import MANIFEST, Manifest, changed_files, manifest_hash, plain, read_manifest, writing
 from feedback.schemas import Completion, PreferencePair, Prompt, Purpose, Queue, Rating, ReviewItem, SftExample
@@ -72,19 +72,14 @@ class Round:
         return self.at(done[0]) / "adapter" if done else None
 
     @property
-    def audited_adapter(self) -> Path | None:
-        """The adapter this round judges: the candidate's; None in round 0, which judges the base."""
-        return self.candidate_adapter
-
-    @property
     def seed(self) -> int:
         """Differs from round to round."""
         return self.project.config.seed * 10_000 + self.number
 
 
-def made(out: Path, config: BaseModel | dict[str, Any], upstream: Sequence[Path], make: Callable[[], Manifest]) -> Path:
-    """Run `make` unless `out` is finished, unaltered, and came from this configuration and these folders."""
-    hashes = {manifest_hash(folder) for folder in upstream}
+def made(out: Path, config: BaseModel | dict[str, Any], upstream: Sequence[Path | str], make: Callable[[], Manifest]) -> Path:
+    """Run `make` unless `out` is finished, unaltered, and came from this configuration and these folders (or input hashes)."""
+    hashes = {folder if isinstance(folder, str) else manifest_hash(folder) for folder in upstream}
     if (out / MANIFEST).exists() and _is_from(out, config, hashes):
         return out
     note(f"{out.parent.name}/{out.name} ...")
@@ -149,7 +144,7 @@ def sft(r: Round) -> Path | None:
 
     stage = train.SftStage(model=config.model, lora=config.lora, sft=config.sft, seed=r.seed)
     replay = [r.project.round(number) / SETS for number in r.learned_rounds]
-    return made(r.at(SFT), stage, [r.at(SETS)],
+    return made(r.at(SFT), stage, [r.at(SETS), *_adapter_hash(r.champion_adapter)],
                 lambda: train.run(stage, training_sets=r.at(SETS), parent=r.champion_adapter, replay=replay, out=r.at(SFT)))
 
 
@@ -169,9 +164,14 @@ def dpo(r: Round) -> Path | None:
 
     stage = stage_of.DpoStage(model=config.model, lora=config.lora, dpo=config.dpo, seed=r.seed)
     parent = r.at(SFT) / "adapter" if r.done(SFT) else r.champion_adapter
-    upstream = [r.at(SETS), *([r.at(SFT)] if r.done(SFT) else [])]
-    return made(r.at(DPO), stage, upstream, lambda: stage_of.run(
+    return made(r.at(DPO), stage, [r.at(SETS), *_adapter_hash(parent)], lambda: stage_of.run(
         stage, training_sets=r.at(SETS), parent=parent, reference=_initial_reference(r), out=r.at(DPO)))
+
+
+def _adapter_hash(adapter: Path | None) -> list[str]:
+    from sft.adapters import input_hash
+
+    return [input_hash(adapter)] if adapter else []
 
 
 def _initial_reference(r: Round) -> Path | None:
@@ -197,7 +197,7 @@ def reward(r: Round) -> Path | None:
 def samples(r: Round) -> Path:
     """The candidate's answers (in round 0 the base's) to the audit prompts, one each."""
     wanted = audit_list(r)
-    return _sampled(r, wanted, r.audited_adapter, completions=1, out=r.at(SAMPLES))
+    return _sampled(r, wanted, r.candidate_adapter, completions=1, out=r.at(SAMPLES))
 
 
 def champion_samples(r: Round) -> Path | None:
@@ -227,8 +227,9 @@ def _sampled(r: Round, prompts: Sequence[Prompt], adapter: Path | None, *, compl
 
     sampling = r.project.config.sampling.model_copy(update={"completions": completions})
     stage = generate.GenerateStage(model=r.project.config.model, sampling=sampling, seed=r.seed)
-    upstream = [adapter.parent] if adapter and (adapter.parent / MANIFEST).exists() else []
-    return made(out, stage, upstream, lambda: generate.run(stage, prompts=prompts, adapter=adapter, out=out))
+    asked = content_hash("prompts", sorted(prompt.id for prompt in prompts))
+    return made(out, stage, [asked, *_adapter_hash(adapter)],
+                lambda: generate.run(stage, prompts=prompts, adapter=adapter, out=out))
 
 
 def audit_items(r: Round) -> Path:

@@ -1,0 +1,127 @@
+import pytest
+
+from alignment import overview, registry, rounds, steps, trail
+from alignment.project import Project
+from feedback.errors import InvalidInput, LineageError, Locked, NothingToDo
+from feedback.lineage import manifest_hash
+from tests.loop import review, tiny_project
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(tmp_path, base) -> Project:
+    return tiny_project(tmp_path / "desk", base)
+
+
+def hashes(project: Project) -> dict[str, str]:
+    return {f"{folder.parent.name}/{folder.name}": manifest_hash(folder) for folder in trail.stage_folders(project)}
+
+
+def through_round_one(project: Project) -> rounds.RoundState:
+    rounds.run(project)
+    review(project)
+    rounds.run(project)
+    review(project)
+    return rounds.run(project, until=1)
+
+
+def test_round_zero_asks_the_base_and_waits_for_people(project):
+    state = rounds.run(project)
+    assert (state.round, state.waiting_for) == (0, "reviews")
+    assert str(state) == "waiting: 16 reviews"  # 8 audit answers, 2 reviews each
+    assert rounds.standing(project) == state
+    assert rounds.run(project) == state
+
+
+def test_a_round_trains_judges_and_leads_every_row_back_to_people(project):
+    through_round_one(project)
+    folder = project.round(1)
+    assert [(folder / step).is_dir() for step in (steps.SFT, steps.DPO, steps.REWARD, steps.DECISION)] == [True] * 4
+    assert trail.problems(project) == []
+    walked = trail.trace(project, trail.first_row(project))
+    assert {step.name for step in walked.steps} <= {"sim-0", "sim-1", "sim-2"}
+    assert f"rounds/0001/{steps.SFT}" in walked.trained
+    rows = overview.overview(project.folder)
+    assert [row.number for row in rows] == [0, 1]
+    assert rows[1].report.reviewers.simulated > 0
+
+
+@pytest.mark.parametrize("step", [steps.CURATED, steps.SETS, steps.SFT, steps.DPO, steps.SAMPLES, steps.EVALUATION])
+def test_a_round_stopped_after_any_step_ends_with_the_same_hashes(tmp_path, base, step, monkeypatch):
+    whole = tiny_project(tmp_path / "whole", base)
+    through_round_one(whole)
+    stopped = tiny_project(tmp_path / "stopped", base)
+    finish = steps.made
+
+    def stop_after(out, *arguments):
+        done = finish(out, *arguments)
+        if out.name == step and out.parent.name == "0001" and not (out.parent / "stopped").exists():
+            (out.parent / "stopped").touch()
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(steps, "made", stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        through_round_one(stopped)
+    through_round_one(stopped)
+    assert hashes(stopped) == hashes(whole)
+
+
+def test_only_what_follows_a_change_is_made_again(project):
+    rounds.run(project)
+    review(project)
+    rounds.run(project)
+    before = hashes(project)
+    rounds.run(Project.at(project.folder, ("dpo.beta=0.3",)))
+    after = hashes(project)
+    same = {name for name in before if before[name] == after[name]}
+    assert f"0001/{steps.SFT}" in same
+    assert f"0001/{steps.DPO}" not in same
+    assert {name for name in same if name.startswith("0000")} == {name for name in before if name.startswith("0000")}
+
+
+def test_ties_alone_train_nothing_say_so_and_queue_new_answers(project):
+    rounds.run(project)
+    review(project, ties=True)
+    with pytest.raises(NothingToDo, match="nothing to train on"):
+        rounds.run(project)
+    assert not (project.round(1) / steps.SFT).exists()
+    assert rounds.standing(project).waiting_for == "reviews"
+    review(project)
+    assert rounds.run(project).round == 2
+
+
+def test_an_altered_byte_is_named(project):
+    through_round_one(project)
+    ratings = project.round(1) / steps.SNAPSHOT / "ratings.jsonl"
+    ratings.write_bytes(ratings.read_bytes().replace(b'"accuracy":5', b'"accuracy":4', 1))
+    found = trail.problems(project)
+    assert any(line.startswith(f"{ratings}: altered") for line in found)
+    assert any("is not what its id says" in line for line in found)
+    with pytest.raises(LineageError, match="altered since"):
+        rounds.run(project, until=1)
+
+
+def test_two_workers_at_once_are_refused(project):
+    with project.lock(), pytest.raises(Locked, match="another `redpen round run` is at work"):
+        rounds.run(project)
+
+
+def test_a_request_goes_on_with_the_reviews_there_are(project):
+    rounds.run(project)
+    review(project)
+    assert rounds.run(project).round == 1
+    rounds.request(project, actor="sim-lead", reason="enough for today")
+    with pytest.raises(NothingToDo, match="no ratings yet"):
+        rounds.run(project)  # nobody has rated the candidate at all: there is nothing to judge it by
+
+
+def test_only_a_pass_can_be_approved(project):
+    through_round_one(project)
+    decision = rounds.read_decision(project.round(1) / steps.DECISION)
+    assert decision.advance.outcome != "pass"
+    with pytest.raises(InvalidInput, match="only a pass can be approved"):
+        rounds.approve(project, 1, gate="advance", decline=False, actor="sim-lead", reason="looks fine to me")
+    with project.open_store() as store:
+        assert registry.champion(store) is None
