@@ -1,0 +1,1 @@
+"""The desk: where reviewers rate. Everything that talks to Argilla, and nothing else does."""

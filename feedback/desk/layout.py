@@ -1,0 +1,166 @@
+"""What the review pages ask, made from the rubric: one layout per dataset. Pure.
+
+    rate, rate-2       one answer; the number is how many reviewers are asked, 1 when left out
+    rank, rank-of-3    several answers side by side; 4 when left out
+
+Argilla asks every reviewer of a dataset the same questions, and as many reviewers of each of its records, so items that
+differ in either go into datasets of their own. What an item is used for does not decide where it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from feedback.config import QueueConfig
+from feedback.errors import InvalidInput
+from feedback.rubric import Rubric
+from feedback.schemas import Flag, Queue, ReviewItem, VerdictValue
+
+PROMPT, REFERENCE, ANSWER = "prompt", "reference", "answer"
+"""Field names. Answers side by side are `answer_1`, `answer_2` and so on, in display order."""
+VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT = "verdict", "flags", "spans", "ranking", "rewrite", "comment"
+"""Question names, beside one for each criterion."""
+ITEM = "redpen_item"
+"""Metadata of each record, hidden from reviewers: the item's id."""
+
+USUAL_RANK_SIZE = QueueConfig().rank_size
+LARGEST_RATING, MOST_RATINGS, MOST_GUIDELINES = 10, 11, 10_000
+"""What Argilla 2.x takes: ratings from 0 to 10, eleven of them, and so many characters of guidelines."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A text that the reviewer reads."""
+
+    name: str
+    title: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that the reviewer fills in."""
+
+    kind: Literal["rating", "label", "labels", "span", "text", "ranking"]
+    name: str
+    title: str
+    description: str
+    required: bool
+    options: tuple[tuple[str, str], ...] = ()
+    """(value, what the reviewer reads); ratings have their numbers as text."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One dataset: its fields, its questions in order, and how many reviewers each record waits for."""
+
+    name: str
+    guidelines: str
+    fields: tuple[Field, ...]
+    questions: tuple[Question, ...]
+    reviews: int
+
+
+@dataclass(frozen=True, order=True)
+class Kind:
+    """What decides an item's dataset."""
+
+    queue: Queue
+    size: int
+    """Answers shown at once; 1 for rate items."""
+    reviews: int
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        size = "" if self.queue is Queue.RATE or self.size == USUAL_RANK_SIZE else f"-of-{self.size}"
+        return f"{self.queue.value}{size}" + (f"-{self.reviews}" if self.reviews > 1 else "")
+
+
+def is_review_dataset(name: str) -> bool:
+    """True for the names that `Kind` gives: the workspace may hold other datasets, which are left alone."""
+    return re.fullmatch(r"(rate|rank(-of-\d+)?)(-\d+)?", name) is not None
+
+
+def kind_of(item: ReviewItem) -> Kind:
+    """The kind of dataset that an item belongs to."""
+    return Kind(queue=item.queue, size=len(item.completion_ids), reviews=item.reviews)
+
+
+def kinds_for(queues: QueueConfig) -> tuple[Kind, ...]:
+    """The kinds that a project's queues need."""
+    wanted = {Kind(Queue.RATE, 1, queues.audit_reviews)}
+    if queues.rate_items:
+        wanted.add(Kind(Queue.RATE, 1, queues.reviews))
+    if queues.rank_items:
+        wanted.add(Kind(Queue.RANK, queues.rank_size, queues.reviews))
+    return tuple(sorted(wanted))
+
+
+def layouts(rubric: Rubric, kinds: Iterable[Kind]) -> tuple[Layout, ...]:
+    """The layout of each kind. Raises InvalidInput with everything in the rubric that Argilla cannot show."""
+    problems = _impossible(rubric)
+    if problems:
+        raise InvalidInput(problems)
+    return tuple(_rate(rubric, kind) if kind.queue is Queue.RATE else _rank(rubric, kind) for kind in sorted(set(kinds)))
+
+
+def _impossible(rubric: Rubric) -> list[str]:
+    taken = {VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT}
+    problems = []
+    for number, criterion in enumerate(rubric.criteria):
+        where = f"rubric.yaml: criteria[{number}]"
+        if criterion.name in taken:
+            problems.append(f"{where}.name is {criterion.name!r}, which the form uses itself; take another name")
+        if not 0 <= criterion.scale[0] <= criterion.scale[-1] <= LARGEST_RATING or len(criterion.scale) > MOST_RATINGS:
+            problems.append(f"{where}.scale is {list(criterion.scale)}; Argilla takes whole numbers from 0 to {LARGEST_RATING}")
+    if len(set(rubric.spans)) != len(rubric.spans) or not all(rubric.spans):
+        problems.append(f"rubric.yaml: spans is {list(rubric.spans)}; use different names that are not empty")
+    if len(rubric.guidelines) > MOST_GUIDELINES:
+        problems.append(f"rubric.yaml: guidelines has {len(rubric.guidelines)} characters; Argilla takes {MOST_GUIDELINES}")
+    return problems
+
+
+def answer_fields(size: int) -> tuple[str, ...]:
+    """Names of the answer fields when `size` answers stand side by side; they are the ranking's options as well."""
+    return (ANSWER,) if size == 1 else tuple(f"{ANSWER}_{number}" for number in range(1, size + 1))
+
+
+def _rate(rubric: Rubric, kind: Kind) -> Layout:
+    fields = (Field(PROMPT, "Question"), Field(REFERENCE, "Reference (evidence)", required=False), Field(ANSWER, "Answer"))
+    verdicts = tuple((value.value, value.value.capitalize()) for value in VerdictValue)
+    flags = tuple((value.value, value.value.capitalize()) for value in Flag)
+    spans = tuple((value, value.capitalize()) for value in rubric.spans)
+    questions = [Question("label", VERDICT, "Verdict", "Would you let this answer stand? "
+                          "Cannot tell is honest: it is counted and decides nothing.", True, verdicts),
+                 Question("labels", FLAGS, "The answer...", "Tick what is so; leave both empty when neither is.", False, flags)]
+    if spans:
+        questions.append(Question("span", SPANS, "Mark what is wrong in the answer",
+                                  "Choose a label, then drag over the words in the answer.", False, spans))
+    questions += [Question("rating", criterion.name, criterion.title, f"{criterion.scale[-1]} is best.", criterion.required,
+                           tuple((str(value), str(value)) for value in criterion.scale)) for criterion in rubric.criteria]
+    return Layout(kind.name, _guidelines(rubric), fields, (*questions, *_texts(rubric, "Better answer")), kind.reviews)
+
+
+def _rank(rubric: Rubric, kind: Kind) -> Layout:
+    names = answer_fields(kind.size)
+    titles = {name: f"Answer {number}" for number, name in enumerate(names, start=1)}
+    fields = (Field(PROMPT, "Question"), Field(REFERENCE, "Reference (evidence)", required=False),
+              *(Field(name, title) for name, title in titles.items()))
+    ranking = Question("ranking", RANKING, "Rank the answers, best first",
+                       "Drag each answer into a rank. Equally good answers share one: a tie is a judgement.", True,
+                       tuple(titles.items()))
+    return Layout(kind.name, _guidelines(rubric), fields, (ranking, *_texts(rubric, "Better than the best answer")), kind.reviews)
+
+
+def _texts(rubric: Rubric, better: str) -> list[Question]:
+    rewrite = Question("text", REWRITE, better, "Optional: the answer you would have given.", False)
+    comment = Question("text", COMMENT, "Comment", "Optional: anything the next reader should know.", False)
+    return [question for question, wanted in ((rewrite, rubric.rewrite), (comment, rubric.comment)) if wanted]
+
+
+def _guidelines(rubric: Rubric) -> str:
+    return rubric.guidelines.strip() or f"# {rubric.title}\n\nRead the question, then the reference, then the answer."

@@ -1,0 +1,76 @@
+"""From the store to the reviewers: every item once, whatever is interrupted in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from feedback.config import Strict
+from feedback.desk.codec import RecordDraft, record_of
+from feedback.desk.desk import Dataset, Desk
+from feedback.desk.layout import kind_of
+from feedback.desk.setup import plan_datasets
+from feedback.errors import DeskRefused, StoreError
+from feedback.rubric import Rubric
+from feedback.schemas import ReviewItem
+from feedback.store.store import Store
+from feedback.terminal import progress
+
+BATCH = 100
+"""Records in one request: small enough for a smooth bar and an interrupted request to cost little."""
+
+
+class PushReport(Strict):
+    """What a push did."""
+
+    pushed: int
+    """Records added, or found to be there from a push that was interrupted."""
+    already: int
+    """Items that stood in Argilla before."""
+    datasets: dict[str, int]
+    """Records pushed, by dataset."""
+
+
+def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] | None = None) -> PushReport:
+    """Put the store's items (or only these) in front of the reviewers, those left out that stand there already.
+
+    A record carries its item's id, so an item whose record is there but not noted yet is found and not made twice.
+    """
+    wanted = sorted({item.id: item for item in (store.items() if items is None else items)}.values(),
+                    key=lambda item: (kind_of(item), item.id))
+    if wanted and not desk.has_workspace():
+        raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
+    for step in plan_datasets(desk, rubric, {kind_of(item) for item in wanted}) if wanted else []:
+        step.apply()
+    datasets = desk.datasets() if wanted else {}
+    # A record id names its dataset: on another server, or in a dataset made anew, the item is not pushed yet.
+    there = {(item_id, record.partition("/")[0]) for item_id, records in store.pushed().items() for record in records}
+    new = [item for item in wanted if (item.id, datasets[kind_of(item).name].id) not in there]
+    counts: dict[str, int] = {}
+    with progress("Pushing", total=len(new)) as advance:
+        for kind, group in groupby(new, key=kind_of):
+            for batch in _batches(list(group)):
+                _push_batch(desk, store, batch, dataset=datasets[kind.name])
+                counts[kind.name] = counts.get(kind.name, 0) + len(batch)
+                advance(len(batch))
+    return PushReport(pushed=len(new), already=len(wanted) - len(new), datasets=counts)
+
+
+def _batches(items: Sequence[ReviewItem]) -> Iterable[Sequence[ReviewItem]]:
+    return (items[start:start + BATCH] for start in range(0, len(items), BATCH))
+
+
+def _push_batch(desk: Desk, store: Store, items: Sequence[ReviewItem], *, dataset: Dataset) -> None:
+    found = desk.upsert(dataset, drafts(store, items))
+    store.mark_all_pushed({item_id: f"{dataset.id}/{record_id}" for item_id, record_id in found.items()})
+
+
+def drafts(store: Store, items: Sequence[ReviewItem]) -> list[RecordDraft]:
+    """The records of these items, in the same order."""
+    prompts = {prompt.id: prompt for prompt in store.prompts({item.prompt_id for item in items})}
+    ids = {completion for item in items for completion in item.completion_ids}
+    completions = {completion.id: completion for completion in store.completions(ids)}
+    if missing := sorted(ids - set(completions)):
+        raise StoreError(f"{store.name}: items show {len(missing)} answers that are not in the store, such as {missing[0]}; "
+                         "add completions before the items that show them")
+    return [record_of(item, prompt=prompts[item.prompt_id], completions=completions) for item in items]

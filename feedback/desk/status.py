@@ -1,0 +1,79 @@
+"""How far the reviewers are: what waits, and for whom."""
+
+from __future__ import annotations
+
+from feedback.config import Strict
+from feedback.desk.desk import Counts, Dataset, Desk, Progress, is_simulated
+from feedback.desk.layout import is_review_dataset
+from feedback.errors import DeskRefused
+from feedback.store.store import Store
+
+
+class DatasetStatus(Strict):
+    """One dataset."""
+
+    name: str
+    items: int
+    """Records in Argilla."""
+    pending: int
+    """Records that wait for more reviews."""
+    reviews_missing: int
+    """Reviews until no record waits."""
+
+
+class ReviewerStatus(Strict):
+    """One reviewer, over all datasets."""
+
+    name: str
+    simulated: bool
+    submitted: int
+    waiting: int
+    """Records that wait for reviews and that this person has neither submitted nor set aside."""
+    unfinished: int
+    """Drafts and discarded answers on records that wait."""
+
+
+class DeskStatus(Strict):
+    """The whole desk."""
+
+    workspace: str
+    datasets: tuple[DatasetStatus, ...]
+    reviewers: tuple[ReviewerStatus, ...]
+    unpushed: int
+    """Items of the store that no reviewer can see yet: run `redpen review push`."""
+
+    @property
+    def reviews_missing(self) -> int:
+        """Reviews until nothing waits."""
+        return sum(dataset.reviews_missing for dataset in self.datasets)
+
+
+def status(desk: Desk, store: Store) -> DeskStatus:
+    """Where the reviews stand, by dataset and by reviewer, as Argilla counts them now."""
+    if not desk.has_workspace():
+        raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
+    found = {dataset.name: dataset for dataset in desk.datasets().values() if dataset.ready and is_review_dataset(dataset.name)}
+    counted = {name: desk.progress(dataset) for name, dataset in found.items()}
+    people = sorted(desk.reviewers() | {user for one in counted.values() for user in one.users})
+    there = {dataset.id for dataset in found.values()}
+    shown = {item_id for item_id, records in store.pushed().items() if any(one.split("/")[0] in there for one in records)}
+    return DeskStatus(workspace=desk.workspace, datasets=tuple(_dataset(found[name], counted[name]) for name in sorted(found)),
+                      reviewers=tuple(_reviewer(name, list(counted.values())) for name in people),
+                      unpushed=sum(item.id not in shown for item in store.items()))
+
+
+def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:
+    wanted = dataset.layout.reviews if dataset.layout else 1
+    given = sum(counts.submitted_on_pending for counts in progress.users.values())
+    return DatasetStatus(name=dataset.name, items=progress.records, pending=progress.pending,
+                         reviews_missing=progress.pending * wanted - given)
+
+
+def _reviewer(name: str, progresses: list[Progress]) -> ReviewerStatus:
+    nothing = Counts(0, 0, 0)
+    counts = [progress.users.get(name, nothing) for progress in progresses]
+    touched = sum(one.submitted_on_pending + one.unfinished_on_pending for one in counts)
+    return ReviewerStatus(name=name, simulated=is_simulated(name),
+                          submitted=sum(one.submitted_on_pending + one.submitted_on_completed for one in counts),
+                          waiting=sum(progress.pending for progress in progresses) - touched,
+                          unfinished=sum(one.unfinished_on_pending for one in counts))
