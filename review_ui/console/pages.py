@@ -14,6 +14,17 @@ NO_FIGURE = "\N{EN DASH}"
 
 
 @dataclass(frozen=True, slots=True)
+class GateLine:
+    """What one gate said about a round's candidate."""
+
+    name: str
+    """`advance` or `ship`."""
+    outcome: str
+    """`pass`, `hold` or `not enough data`."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoundRow:
     """One round, as the rounds page shows it."""
 
@@ -27,12 +38,13 @@ class RoundRow:
     hallucination: Figure
     correct: Figure
     abstention: Figure
-    decision: str | None
-    """What the advance gate said: `pass`, `hold`, `not enough data`."""
-    reasons: tuple[str, ...]
+    gates: tuple[GateLine, ...]
+    """Empty before they were asked. Round 0 judges the base alone, so only the ship gate is asked."""
     promoted: bool
     """It became champion. Round 0's base is champion from the start."""
     shipped: bool
+    simulated: bool
+    """Simulated reviewers are among those who judged it."""
 
     @property
     def why_no_figures(self) -> str | None:
@@ -70,6 +82,8 @@ class RoundsPage:
     """Newest first."""
     tiles: tuple[Tile, ...]
     panels: tuple[Panel, ...]
+    warning: str | None
+    """What must be known before a figure is read."""
     notes: tuple[str, ...]
     """How the figures are to be read."""
 
@@ -85,7 +99,8 @@ class ProblemPage:
 
 def rounds_page(project: str, rows: Sequence[RoundRow]) -> RoundsPage:
     """The page of a project's rounds, which may be none. `rows`: rising."""
-    return RoundsPage(project=project, rows=tuple(reversed(rows)), tiles=_tiles(rows), panels=_panels(rows), notes=_notes(rows))
+    return RoundsPage(project=project, rows=tuple(reversed(rows)), tiles=_tiles(rows), panels=_panels(rows),
+                      warning=_warning(rows), notes=_notes(rows))
 
 
 def cell(figure: Figure) -> Cell:
@@ -106,7 +121,8 @@ def _tiles(rows: Sequence[RoundRow]) -> tuple[Tile, ...]:
         return ()
     champion = next((row for row in reversed(rows) if row.promoted), None)
     now = rows[-1]
-    state = Tile(f"Round {now.number}", now.state, f"{len(rows)} round{'s' if len(rows) > 1 else ''} so far")
+    short, _, how = now.state.partition(" (")
+    state = Tile(f"Round {now.number}", short, how.rstrip(")") or f"{len(rows)} round{'s' if len(rows) > 1 else ''} so far")
     if champion is None:
         return (state,)
     shipped = next((row for row in reversed(rows) if row.shipped), None)
@@ -125,6 +141,14 @@ def _panels(rows: Sequence[RoundRow]) -> tuple[Panel, ...]:
     return (panel("hallucination", "Hallucinated", hint="lower is better", points=points("hallucination")),
             panel("correct", "Correct", hint="higher is better", points=points("correct")),
             panel("abstention", "Abstains", hint="read beside the other two", points=points("abstention")))
+
+
+def _warning(rows: Sequence[RoundRow]) -> str | None:
+    simulated = [str(row.number) for row in rows if row.simulated]
+    if not simulated:
+        return None
+    return (f"Simulated reviewers (programs, named sim-...) judged answers of round{'s' if len(simulated) > 1 else ''} "
+            f"{', '.join(simulated)}. These figures say nothing about what people think.")
 
 
 def _notes(rows: Sequence[RoundRow]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from feedback.measures import Measured, Unscored
-from review_ui.console.pages import RoundRow
+from review_ui.console.pages import GateLine, RoundRow
 
 NONE = Unscored(reason="163 reviews are still missing")
 
@@ -12,13 +12,15 @@ def share(value: float, *, low: float, high: float) -> Measured:
     return Measured(value=value, n=300, low=low, high=high, method="clopper-pearson")
 
 
-def judged(number: int, *, promoted: bool = True, shipped: bool = False, hallucination: float = 0.2) -> RoundRow:
+def judged(number: int, *, promoted: bool = True, shipped: bool = False, hallucination: float = 0.2,
+           simulated: bool = False) -> RoundRow:
     return RoundRow(number=number, state="done", policy=f"policy-{number:024d}", reviewed=300,
                     hallucination=share(hallucination, low=hallucination / 2, high=hallucination * 1.5),
                     correct=share(0.6, low=0.5, high=0.7), abstention=share(0.1, low=0.05, high=0.15),
-                    decision="pass" if promoted else "hold", reasons=("7 better, 2 worse",), promoted=promoted, shipped=shipped)
+                    gates=(GateLine("advance", "pass" if promoted else "hold", ("7 better, 2 worse",)),),
+                    promoted=promoted, shipped=shipped, simulated=simulated)
 
 
 def waiting(number: int) -> RoundRow:
     return RoundRow(number=number, state="waiting: 163 reviews", policy=None, reviewed=None, hallucination=NONE, correct=NONE,
-                    abstention=NONE, decision=None, reasons=(), promoted=False, shipped=False)
+                    abstention=NONE, gates=(), promoted=False, shipped=False, simulated=False)

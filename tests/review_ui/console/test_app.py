@@ -63,7 +63,7 @@ def test_every_picture_has_a_title_and_a_description_of_its_own(client: TestClie
 def test_what_people_wrote_is_escaped(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    shown_with(monkeypatch, replace(judged(1), reasons=("<script>alert(1)</script>",)))
+    shown_with(monkeypatch, replace(judged(1), state="<script>alert(1)</script>"))
     assert "<script>" not in client.get("/").text
 
 

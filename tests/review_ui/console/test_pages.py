@@ -45,3 +45,11 @@ def test_no_data_is_a_dash_with_its_reason_never_a_zero() -> None:
 def test_one_reason_for_all_three_shares_is_said_once() -> None:
     assert waiting(1).why_no_figures == "163 reviews are still missing"
     assert judged(1).why_no_figures is None
+
+
+def test_simulated_reviewers_are_called_so_before_any_figure() -> None:
+    assert rounds_page("desk", (judged(0),)).warning is None
+    warning = rounds_page("desk", (judged(0, simulated=True), judged(1), judged(2, simulated=True))).warning
+    assert warning is not None
+    assert "Simulated reviewers" in warning
+    assert "rounds 0, 2" in warning

@@ -1,0 +1,77 @@
+"""`python -m review_ui.project.two_steps`: a tiny model is built, trained by two steps of SFT and two of DPO, and thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from feedback.ids import ExampleId, FamilyId
+from feedback.jsonl import write_rows
+from feedback.lineage import Manifest, writing
+from feedback.schemas import Message, PreferencePair, Prompt, SftExample, Sources
+from sft.config import LoraConfig, ModelConfig, SftConfig
+
+TRAINER = {"max_steps": 2, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "logging_steps": 1}
+ANSWERS = ("30 days.", "Yes, as a PDF.", "5 working days.", "No, never.")
+WORSE = ("No idea.", "Ask someone.", "Soon.", "Probably.")
+
+
+def train(folder: Path) -> list[Manifest]:
+    """Two steps of each stage, inside `folder`. Raises whatever the stages raise."""
+    from alignment import dpo
+    from alignment.config import DpoConfig
+    from sft import train as sft
+
+    model = ModelConfig(base=str(tiny_model(folder / "base")), device="cpu", max_length=128)
+    lora = LoraConfig(r=4, alpha=8)
+    sets = training_sets(folder / "sets")
+    first = sft.run(sft.SftStage(model=model, lora=lora, sft=SftConfig(trainer=TRAINER), seed=0), training_sets=sets,
+                    parent=None, replay=(), out=folder / "sft")
+    second = dpo.run(dpo.DpoStage(model=model, lora=lora, dpo=DpoConfig(trainer=TRAINER), seed=0), training_sets=sets,
+                     parent=folder / "sft" / "adapter", reference=None, out=folder / "dpo")
+    return [first, second]
+
+
+def training_sets(folder: Path) -> Path:
+    """A handful of rows, as the build stage leaves them."""
+    sources = Sources(reviewers=(), ratings=(), items=())
+    demonstrations, pairs = [], []
+    for number, (better, worse) in enumerate(zip(ANSWERS, WORSE, strict=True)):
+        prompt = Prompt.of([Message(role="user", content=f"Question {number}?")])
+        shared = {"prompt_id": prompt.id, "family": FamilyId(str(number)), "messages": prompt.messages, "sources": sources}
+        demonstrations.append(SftExample(id=ExampleId(f"sft-{number}"), completion=better, origin="accepted", **shared))
+        pairs.append(PreferencePair(id=ExampleId(f"pair-{number}"), chosen=better, rejected=worse, origin="ranking", **shared))
+    with writing(folder, stage="training_sets", inputs={}, config={}) as draft:
+        write_rows(draft.folder / "sft.jsonl", demonstrations)
+        write_rows(draft.folder / "pairs.jsonl", pairs)
+    return folder
+
+
+def tiny_model(folder: Path) -> Path:
+    """A Llama of a few thousand random weights that reads bytes."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    reader = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(sorted(letters))}, merges=[]))
+    reader.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    reader.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=reader, eos_token="</s>", pad_token="<pad>")
+    shape = LlamaConfig(vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+                        num_attention_heads=2, max_position_embeddings=256, eos_token_id=tokenizer.eos_token_id,
+                        pad_token_id=tokenizer.pad_token_id)
+    LlamaForCausalLM(shape).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def main(stages: Sequence[str] = ("SFT", "DPO")) -> None:
+    """Train, and say on the last line of standard output what was done."""
+    with tempfile.TemporaryDirectory(prefix="redpen-two-steps-") as folder:
+        done = train(Path(folder))
+    print(", ".join(f"{stage}: 2 steps on {manifest.threads or '?'} threads" for stage, manifest in zip(stages, done, strict=True)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
