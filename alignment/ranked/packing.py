@@ -1,0 +1,130 @@
+"""Trees into rows: a forest is one row that holds several trees end to end, without a padding token in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from alignment.ranked.trees import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """Where one tree lies in a row: its prompt, then its branches one after another."""
+
+    start: int
+    prompt: int
+    """Tokens of the prompt."""
+    branches: tuple[int, ...]
+    """Tokens of each branch in the row; 0 for a completion of one token, which the prompt's last token predicts."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the whole tree."""
+        return self.prompt + sum(self.branches)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees laid out in one row. All index lists run over completion tokens T, branch by branch."""
+
+    trees: tuple[Tree, ...]
+
+    @cached_property
+    def trunks(self) -> tuple[Trunk, ...]:
+        """Where each tree lies."""
+        made, start = [], 0
+        for tree in self.trees:
+            made.append(Trunk(start, len(tree.prompt), tuple(len(branch) - 1 for branch in tree.branches)))
+            start += made[-1].length
+        return tuple(made)
+
+    @cached_property
+    def input_ids(self) -> list[int]:
+        """The row: each prompt once, each branch without its last token."""
+        return [token for tree in self.trees
+                for part in (tree.prompt, *(branch[:-1] for branch in tree.branches)) for token in part]
+
+    @cached_property
+    def positions(self) -> list[int]:
+        """Position of each token in its own conversation: every branch goes on where the prompt ends."""
+        return [place for trunk in self.trunks for first, count in _parts(trunk) for place in range(first, first + count)]
+
+    @cached_property
+    def owners(self) -> list[tuple[int, int]]:
+        """(tree, branch from 1) of each token; branch 0 is the prompt."""
+        return [(index, part) for index, trunk in enumerate(self.trunks)
+                for part, (_, count) in enumerate(_parts(trunk)) for _ in range(count)]
+
+    @cached_property
+    def sources(self) -> list[int]:
+        """For each completion token, where in the row it is predicted."""
+        found: list[int] = []
+        for trunk in self.trunks:
+            last, start = trunk.start + trunk.prompt - 1, trunk.start + trunk.prompt
+            for count in trunk.branches:
+                found += [last, *range(start, start + count)]
+                start += count
+        return found
+
+    @cached_property
+    def labels(self) -> list[int]:
+        """The completion tokens themselves."""
+        return [token for tree in self.trees for branch in tree.branches for token in branch]
+
+    @cached_property
+    def branch_lengths(self) -> list[int]:
+        """Completion tokens of each branch."""
+        return [len(branch) for tree in self.trees for branch in tree.branches]
+
+    @property
+    def sequences(self) -> list[tuple[int, ...]]:
+        """Each branch as an ordinary row of its own: prompt and completion."""
+        return [tree.prompt + branch for tree in self.trees for branch in tree.branches]
+
+
+def _parts(trunk: Trunk) -> list[tuple[int, int]]:
+    """(first position, tokens) of the prompt and of each branch."""
+    return [(0, trunk.prompt), *((trunk.prompt, count) for count in trunk.branches)]
+
+
+def fill(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices into `lengths`, grouped so that each group's sum fits the budget: first fit, longest first.
+
+    What alone exceeds the budget stands alone. Order within and between groups depends on the lengths only.
+    """
+    groups: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        place = next((g for g, free in enumerate(room) if free >= lengths[index]), None)
+        if place is None:
+            groups.append([])
+            room.append(budget)
+            place = len(groups) - 1
+        groups[place].append(index)
+        room[place] -= lengths[index]
+    return [sorted(group) for group in groups]
+
+
+def pack(trees: Sequence[Tree], budget: int) -> list[Forest]:
+    """The trees as rows of at most `budget` tokens each, where a tree allows it."""
+    return [Forest(tuple(trees[i] for i in group)) for group in fill([tree.tokens for tree in trees], budget)]
+
+
+MOST_PADDING = 0.1
+"""Share of a padded batch that may be padding."""
+
+
+def batches_of_similar_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices for padded batches of at most `budget` tokens, padding included, of which at most a tenth is padding."""
+    made: list[list[int]] = []
+    useful = longest = 0
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        computed = longest * (len(made[-1]) + 1) if made else 0
+        if not made or computed > budget or useful + lengths[index] < (1 - MOST_PADDING) * computed:
+            made.append([])
+            useful, longest = 0, lengths[index]
+        made[-1].append(index)
+        useful += lengths[index]
+    return made
