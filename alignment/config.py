@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from feedback.config import CurationConfig, DeskConfig, QueueConfig, SetsConfig, Share, SplitConfig, Strict, read_yaml
 from sft.config import LoraConfig, ModelConfig, SamplingConfig, SftConfig
+from sft.trainer_fields import checked
 
 
 class DpoConfig(Strict):
@@ -24,6 +25,11 @@ class DpoConfig(Strict):
     trainer: dict[str, Any] = {}
     """Any field of TRL's DPOConfig."""
 
+    @field_validator("trainer")
+    @classmethod
+    def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return checked("DPOConfig", value)
+
 
 class RewardConfig(Strict):
     """The reward-model stage. Its model chooses what people see next."""
@@ -33,6 +39,11 @@ class RewardConfig(Strict):
     """With fewer pairs the round skips the stage."""
     trainer: dict[str, Any] = {}
     """Any field of TRL's RewardConfig."""
+
+    @field_validator("trainer")
+    @classmethod
+    def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return checked("RewardConfig", value)
 
 
 class AuditConfig(Strict):

@@ -12,7 +12,7 @@ from feedback.errors import BaseMismatch, InvalidInput, LineageError
 from feedback.ids import HASH_LENGTH, PolicyId, canonical_json, content_hash, file_hash
 from feedback.lineage import MANIFEST, manifest_hash
 from sft.config import LoraConfig, ModelConfig
-from sft.model import Base, Task, base_folder, base_hash, load_base
+from sft.model import Base, Task, base_folder, base_hash, is_exact, load_base
 from sft.silence import quiet
 
 WEIGHTS, SETTINGS, RECORD = "adapter_model.safetensors", "adapter_config.json", "policy.json"
@@ -80,6 +80,11 @@ def input_hash(adapter: Path) -> str:
     return manifest_hash(stage) if (stage / MANIFEST).exists() else str(read_policy(adapter).policy_id)
 
 
+def parent_id(parent: Path | None) -> PolicyId | None:
+    """The policy id of the adapter that a stage continues; None when it starts from the base."""
+    return read_policy(parent).policy_id if parent else None
+
+
 def check_base(adapter: Path, *, name: str, found: str) -> PolicyRecord:
     """The record of an adapter that belongs to the base with the hash `found`; raises BaseMismatch naming both hashes."""
     record = read_policy(adapter)
@@ -108,24 +113,25 @@ def load_policy(config: ModelConfig, adapter: Path | None, *, trainable: bool = 
     if adapter is None:
         return Policy(model=base.model, tokenizer=base.tokenizer, id=base_policy_id(base.hash), base_hash=base.hash)
     model = with_adapter(base, adapter, trainable=trainable)
-    if not trainable and task == "causal" and _is_plain_float32(base.model):
+    if not trainable and task == "causal" and is_exact(config):
         model = model.merge_and_unload()
     return Policy(model=model.train(trainable), tokenizer=base.tokenizer, id=read_policy(adapter).policy_id, base_hash=base.hash)
 
 
 def with_adapter(base: Base, adapter: Path, *, trainable: bool) -> Any:
     """A PeftModel of a loaded base and an adapter folder. Raises BaseMismatch when they do not belong together."""
-    from peft import PeftModel
-
     check_base(adapter, name=base.name, found=base.hash)
     with quiet():
+        from peft import PeftModel
+
         return PeftModel.from_pretrained(base.model, str(adapter), is_trainable=trainable)
 
 
 def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal") -> Any:
     """A PeftModel with a fresh adapter, which changes nothing yet. Seed torch first."""
-    from peft import LoraConfig as PeftLora
-    from peft import get_peft_model
+    with quiet():
+        from peft import LoraConfig as PeftLora
+        from peft import get_peft_model
 
     targets = config.target_modules if isinstance(config.target_modules, str) else list(config.target_modules)
     kind: dict[str, Any] = {"task_type": "CAUSAL_LM"}
@@ -139,12 +145,6 @@ def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal") -> Any
     except ValueError as error:
         raise InvalidInput(f"lora.target_modules is {config.target_modules!r}: {str(error).strip().splitlines()[0]}; "
                            "use all-linear, or names of the base's linear layers") from None
-
-
-def _is_plain_float32(model: Any) -> bool:
-    import torch
-
-    return model.dtype == torch.float32 and not getattr(model, "is_quantized", False)
 
 
 def save_adapter(model: Any, folder: Path, *, base: Base, parent: PolicyId | None, stage: str,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from feedback.config import Share, Strict
+from sft.trainer_fields import checked
 
 
 class ModelConfig(Strict):
@@ -66,3 +67,8 @@ class SftConfig(Strict):
     """With fewer demonstrations the round skips the stage."""
     trainer: dict[str, Any] = {}
     """Any field of TRL's SFTConfig."""
+
+    @field_validator("trainer")
+    @classmethod
+    def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return checked("SFTConfig", value)

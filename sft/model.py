@@ -136,6 +136,13 @@ def dtype_of(config: ModelConfig) -> Any:
     return getattr(torch, config.dtype)
 
 
+def is_exact(config: ModelConfig) -> bool:
+    """The base is held in float32: the same forward gives the same numbers to the last few bits, however it is batched."""
+    import torch
+
+    return bool(dtype_of(config) == torch.float32) and config.quantization == "none"
+
+
 def load_tokenizer(config: ModelConfig, folder: Path) -> tuple[Any, str | None]:
     """The base's tokenizer, ready to pad, and the default template if it needed one."""
     from transformers import AutoTokenizer

@@ -6,7 +6,9 @@ only the file is used.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
@@ -52,12 +54,10 @@ def _convert(gguf: Path, folder: Path) -> None:
 
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with quiet():
+    # The reader's own bar cannot be switched off, and its errors are exceptions.
+    with quiet(), contextlib.redirect_stderr(io.StringIO()):
         model = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True))
-        # The weights are plain now; a config that still says GGUF would be refused on the next load.
-        del model.config.quantization_config
-        model.hf_quantizer = None
         model.save_pretrained(partial)
         AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(partial)
     os.replace(partial, folder)
