@@ -92,6 +92,14 @@ def read_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> 
     The file's first key is `kind:`, and it must be the model's. Raises InvalidInput with every problem, each as
     `file: key: what was found; what is allowed`.
     """
+    data = read_mapping(path)
+    for override in overrides:
+        apply_override(data, override)
+    return validate(data, model, source=str(path))
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file. Raises InvalidInput when it is missing, not UTF-8, not YAML or not keys and values."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -104,9 +112,7 @@ def read_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> 
         raise InvalidInput(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(data, dict):
         raise InvalidInput(f"{path}: found {type(data).__name__}; expected keys and values, the first `kind:`")
-    for override in overrides:
-        _apply(data, override)
-    return validate(data, model, source=str(path))
+    return data
 
 
 def validate(data: Mapping[str, Any], model: type[Model], *, source: str) -> Model:
@@ -158,7 +164,8 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Set one dotted key, such as `dpo.beta=0.2`; the value is read as YAML. Raises InvalidInput when it is no `key=value`."""
     key, sign, text = override.partition("=")
     if not sign or not key:
         raise InvalidInput(f"override {override!r} has no `=`; write key.inner=value, such as dpo.beta=0.2")
