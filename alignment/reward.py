@@ -9,7 +9,7 @@ from typing import Any
 
 from alignment.config import RewardConfig
 from alignment.pairs import EncodedPair, encode_pairs, read_pairs
-from feedback.config import Strict
+from feedback.config import Strict, validate
 from feedback.errors import StageRefused
 from feedback.lineage import Manifest, read_manifest
 from feedback.schemas import Prompt
@@ -23,6 +23,7 @@ from sft.trainer_args import Recipe, is_main_process, trainer_arguments
 from sft.training import build, sets_hash, start_adapter, train, without_preparation, writing_together
 
 RECIPE = Recipe(kind="RewardConfig", learning_rate=5e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=6)
+METRICS = "metrics.json"
 HEAD = "score"
 """Name of the layer that turns the last token's state into the reward."""
 
@@ -66,7 +67,7 @@ def run(config: RewardStage, *, training_sets: Path, out: Path) -> Manifest:
         if is_main_process():
             save_adapter(model, draft.folder / "adapter", base=base, parent=None, stage="reward", training_sets=sets)
             metrics = _metrics(model, base, rows, batch=trainer.args.per_device_train_batch_size)
-            (draft.folder / "metrics.json").write_text(json.dumps(metrics.model_dump(), indent=1) + "\n", encoding="utf-8")
+            (draft.folder / METRICS).write_text(json.dumps(metrics.model_dump(), indent=1) + "\n", encoding="utf-8")
     return read_manifest(out)
 
 
@@ -125,6 +126,12 @@ def chance_warning(right: int, pairs: int) -> str | None:
         return None
     return (f"orders {right} of its own {pairs} training pairs as people did, which luck does with probability {luck:.2f}; "
             "collect more rankings, or train longer, before its rewards choose anything")
+
+
+def read_metrics(out: Path) -> RewardMetrics:
+    """The metrics of a finished reward stage."""
+    path = out / METRICS
+    return validate(json.loads(path.read_text(encoding="utf-8")), RewardMetrics, source=str(path))
 
 
 def score(adapter: Path, model: ModelConfig, rows: Sequence[tuple[Prompt, str]], *, batch_size: int = 16) -> list[float]:
