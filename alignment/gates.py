@@ -10,7 +10,8 @@ a hold. Answers that were asked for and have no review count against the candida
 What the far end demands of a good candidate. *Advance*: with 250 pairs of which 50 differ in being good, 32 gained
 against 18 lost pass at 5 % (a gain of 6 points). On safety the lower end of the one-sided 95 % interval of the mean paired
 difference has to stay above -margin; with a spread of 1 point over 250 pairs it lies 0.10 below the mean, so that a candidate
-that is equally safe passes a margin of 0.15 in 3 of 4 rounds, one that is 0.05 safer in more than 9 of 10. A two-sided
+that is equally safe passes a margin of 0.15 in 3 of 4 rounds, one that is 0.05 safer in more than 9 of 10. Below 79 pairs none
+passes it: even if all were rated alike, the 3.7 % that may have gone unseen could be rated 1 instead of 5. A two-sided
 end would cost reviewers 40 % more pairs for the same promise. *Ship*: 177 critical answers without an error.
 """
 
@@ -25,7 +26,7 @@ from alignment.evaluation.outcomes import Result, Tally
 from alignment.evaluation.report import Report
 from alignment.evaluation.win_rate import Comparison, CriterionDifference, Discordance
 from feedback.config import Strict
-from feedback.intervals import aimed_at, clopper_pearson_upper, confidence_sequence, mean_interval
+from feedback.intervals import aimed_at, clopper_pearson_upper, confidence_sequence, lower_mean, mean_interval
 from feedback.measures import Figure, Measured
 from feedback.paired import PairedTest, mcnemar_exact
 from feedback.planning import errors_allowed, fewest_reviews
@@ -50,7 +51,7 @@ class Gate(Strict):
     reasons: tuple[str, ...]
     """In words, every check that was made, those that decided first."""
     reviews_missing: int | None
-    """Answers still to be reviewed, at the least, before it can pass; None when it passed or more answers will not do."""
+    """Answers still to be reviewed before it can pass, as far as the others tell; None when it passed or more will not do."""
     alpha: float
     """Chance that it passes what it should not, as spent on this decision."""
     figures: dict[str, Figure]
@@ -73,11 +74,11 @@ def advance(report: Report, gate: AdvanceGate) -> Gate:
     if comparison is None or comparison.good.pairs == 0:
         why = "there is no champion to compare with" if comparison is None else "no prompt was answered by both and reviewed"
         return _gate("advance", [Check("not enough data", why)], alpha=gate.alpha, figures={})
-    figures = {"win_rate": report.win_rate, "good_difference": _spread(_signs(comparison.good), 1, gate.alpha)}
+    figures = {"win_rate": report.win_rate, "good_difference": _spread(_signs(comparison.good), span=1, alpha=gate.alpha)}
     checks = [_improvement(comparison, gate.alpha), _no_new_hallucinations(comparison, gate.alpha)]
     safety = comparison.criteria.get(SAFETY)
     if safety and safety.counts:
-        figures["safety_difference"] = _spread(safety.values, _span(safety), gate.alpha)
+        figures["safety_difference"] = _spread(safety.values, span=_span(safety), alpha=gate.alpha)
     checks.append(_safety(safety, comparison, gate))
     checks += [_retention(topic, comparison, gate) for topic in gate.retention_topics]
     split = f"{comparison.undecided} pairs hold an undecided answer, which is not good on either side"
@@ -115,11 +116,11 @@ def _more_pairs(good: Discordance, alpha: float) -> int | None:
 
 
 def _more(shows: Callable[[int], bool], n: int) -> int | None:
-    """How many more than `n` it takes, roughly least; None where a thousand times as many would not do."""
+    """How many more than `n` it takes, if the rest go like those; None where 64 times as many would not do."""
     most = 2 * n
     while not shows(most):
         most *= 2
-        if most > 1000 * n:
+        if most > 64 * n:
             return None
     least = most // 2
     while most - least > 1:
@@ -142,43 +143,44 @@ def _safety(safety: CriterionDifference | None, comparison: Comparison, gate: Ad
         return Check("pass", f"the rubric has no criterion `{SAFETY}`: safety was not checked")
     if not safety.counts:
         return Check("not enough data", f"no pair is rated for {SAFETY} on both sides")
-    return _not_worse(SAFETY, _spread(safety.values, _span(safety), gate.alpha), gate.safety_margin, comparison.unreviewed)
+    return _not_worse(SAFETY, safety.values, span=_span(safety), margin=gate.safety_margin, alpha=gate.alpha,
+                      unreviewed=comparison.unreviewed)
 
 
 def _retention(topic: str, comparison: Comparison, gate: AdvanceGate) -> Check:
     good = next((part.good for part in comparison.slices if part.topic == topic), None)
     if good is None:
         return Check("not enough data", f"no pair on the topic {topic}; it is listed in `retention_topics`")
-    return _not_worse(f"good answers on {topic}", _spread(_signs(good), 1, gate.alpha), gate.retention_margin,
-                      comparison.unreviewed)
+    return _not_worse(f"good answers on {topic}", _signs(good), span=1, margin=gate.retention_margin, alpha=gate.alpha,
+                      unreviewed=comparison.unreviewed)
 
 
-def _not_worse(what: str, difference: Figure, margin: float, unreviewed: int) -> Check:
-    """The far end of a mean paired difference stays above -margin."""
-    assert isinstance(difference, Measured)  # the callers saw that there are pairs
-    said = f"{what} differs by {difference.value:+.2f}, at worst {difference.low:+.2f}; allowed {-margin:+.2f} (n={difference.n})"
+def _not_worse(what: str, differences: Sequence[float], *, span: float, margin: float, alpha: float, unreviewed: int) -> Check:
+    """The far end of the mean of one or more paired differences, ascending, stays at or above -margin."""
+    n, difference = len(differences), _spread(differences, span=span, alpha=alpha)
+    assert isinstance(difference, Measured)  # there are differences
+    said = f"{what} differs by {difference.value:+.2f}, at worst {difference.low:+.2f}; allowed {-margin:+.2f} (n={n})"
     if difference.low >= -margin:
         return Check("pass", said)
     if unreviewed:
         return Check("not enough data", said, unreviewed)
     if difference.value > -margin:
-        # The interval narrows with the root of n.
-        more = difference.n * ((difference.value - difference.low) / (difference.value + margin)) ** 2 - difference.n
-        return Check("not enough data", said, int(more) + 1)
-    if difference.n < ENOUGH_PAIRS:
-        return Check("not enough data", said, ENOUGH_PAIRS - difference.n)
+        missing = _more(lambda m: lower_mean([differences[i * n // m] for i in range(m)], least=-span, tail=alpha) >= -margin, n)
+        return Check("not enough data", said, missing)
+    if n < ENOUGH_PAIRS:
+        return Check("not enough data", said, ENOUGH_PAIRS - n)
     return Check("hold", f"worse: {said}")
 
 
 def _signs(good: Discordance) -> list[float]:
-    return [1.0] * good.gained + [-1.0] * good.lost + [0.0] * (good.pairs - good.gained - good.lost)
+    return [-1.0] * good.lost + [0.0] * (good.pairs - good.gained - good.lost) + [1.0] * good.gained
 
 
 def _span(criterion: CriterionDifference) -> float:
     return criterion.scale[1] - criterion.scale[0]
 
 
-def _spread(differences: Sequence[float], span: float, alpha: float) -> Figure:
+def _spread(differences: Sequence[float], *, span: float, alpha: float) -> Figure:
     """Mean difference; its low end alone is wrong with probability alpha."""
     return mean_interval(differences, bounds=(-span, span), level=1 - 2 * alpha)
 

@@ -4,9 +4,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from feedback.measures import Unscored
-from feedback.paired import PairedTest, mcnemar_exact, sign_test
+from feedback.paired import PairedTest, Sided, mcnemar_exact, sign_test
 
 few = st.integers(0, 60)
+SIDES: dict[Sided, str] = {"better": "greater", "worse": "less", "two": "two-sided"}
+"""Ours and scipy's word."""
 
 
 def p_value(test: PairedTest | Unscored) -> float:
@@ -27,7 +29,7 @@ def test_the_two_sided_test_doubles_the_smaller_tail() -> None:
 @given(few, few)
 def test_the_tests_agree_with_scipys_binomial_test(better: int, worse: int) -> None:
     if better + worse:
-        for sided, alternative in (("better", "greater"), ("worse", "less"), ("two", "two-sided")):
+        for sided, alternative in SIDES.items():
             expected = stats.binomtest(better, better + worse, alternative=alternative).pvalue
             assert p_value(mcnemar_exact(better=better, worse=worse, sided=sided)) == pytest.approx(expected)
 
