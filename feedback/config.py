@@ -15,7 +15,6 @@ from pydantic_core import ErrorDetails
 
 from feedback.errors import InvalidInput
 
-
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole, 0 to 1."""
 
