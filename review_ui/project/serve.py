@@ -43,8 +43,6 @@ class Workspace:
     url: str
     owner_file: Path | None
     """Name and password of the owner; None for a server that is not Redpen's own."""
-    environment: dict[str, str]
-    """How a child process reaches it."""
     username: str | None = None
     """The owner's, when the server is Redpen's own."""
     first_password: str | None = None
@@ -66,7 +64,7 @@ def serve(options: ServeOptions, *, open_workspace: OpenWorkspace | None = None)
         console = running.enter_context(ConsoleServer(project.folder, host=options.host, port=options.console_port))
         workspace = (open_workspace or argilla)(project, options, running)
         stopping.softly()
-        workers = _workers(project, options, workspace)
+        workers = _workers(project, options)
         for worker in workers:
             running.callback(worker.stop)
         _announce(workspace, console.url, workers, as_json=options.as_json)
@@ -76,14 +74,10 @@ def serve(options: ServeOptions, *, open_workspace: OpenWorkspace | None = None)
 
 
 def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Workspace:
-    """The Argilla that `redpen.yaml` names, once it has answered; else Redpen's own, started."""
-    config = project.config.argilla
-    if config.url:
-        from feedback.desk import connect
-
-        connect(config, url=config.url, api_key=os.environ.get(config.api_key_env))
-        return Workspace(config.url, None, {})
-    from review_ui.appliance import Appliance
+    """The Argilla that `redpen.yaml` or the environment names, once it has answered; else Redpen's own, started."""
+    if project.config.argilla.url or os.environ.get("ARGILLA_API_URL"):
+        return _another_argilla(project)
+    from review_ui.appliance.appliance import Appliance
 
     home = project.folder / "argilla"
     first = not (home / "owner.json").exists()
@@ -91,28 +85,34 @@ def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Work
     appliance.ensure_environment()
     running.callback(appliance.stop)
     started = appliance.start()
-    environment = {"ARGILLA_API_URL": started.url, config.api_key_env: started.api_key}
-    return Workspace(started.url, started.owner_file, environment, started.username,
-                     _password(started.owner_file) if first else None)
+    return Workspace(started.url, started.owner_file, started.username, _password(started.owner_file) if first else None)
+
+
+def _another_argilla(project: Project) -> Workspace:
+    from feedback.desk.argilla_desk import connect
+    from feedback.desk.project import connection
+
+    config = project.config.argilla
+    there = connection(project.folder, config, environ=os.environ)
+    connect(config, url=there.url, api_key=there.api_key, advice=there.advice)
+    return Workspace(there.url, None)
 
 
 def _password(owner_file: Path) -> str:
     return str(json.loads(owner_file.read_text(encoding="utf-8"))["password"])
 
 
-def _workers(project: Project, options: ServeOptions, workspace: Workspace) -> list[Worker]:
+def _workers(project: Project, options: ServeOptions) -> list[Worker]:
     """What runs beside the servers: the exchange with Argilla, and the rounds where this machine can train."""
-    at = ["--dir", str(project.folder)]
-    commands = [["review", "sync", "--watch", *at]]
+    commands = {"exchange": ["-m", "review_ui.project.exchange", str(project.folder)]}
     if not options.rounds:
         note("rounds: left out by --no-rounds")
     elif not can_train():
         note("rounds: not run here, torch is not installed; `pip install -c constraints.txt -e '.[train]'` adds it")
     else:
-        commands.append(["round", "run", "--watch", *at])
-    return [Worker(" ".join(["redpen", *command[:2]]), [sys.executable, "-m", "review_ui.cli", *command],
-                   log=project.folder / "logs" / f"{command[0]}.log", say=note, environment=workspace.environment)
-            for command in commands]
+        commands["rounds"] = ["-m", "review_ui.cli", "round", "run", "--watch", "--dir", str(project.folder)]
+    return [Worker(name, [sys.executable, *command], log=project.folder / "logs" / f"{name}.log", say=note)
+            for name, command in commands.items()]
 
 
 def can_train() -> bool:
@@ -126,7 +126,7 @@ def _announce(workspace: Workspace, console_url: str, workers: Sequence[Worker],
         print_json({"argilla_url": workspace.url, "console_url": console_url, "owner_file": owner_file})
         return
     lines = [f"Argilla   {workspace.url}", *_sign_in(workspace), f"Console   {console_url}"]
-    lines += [f"Worker    {worker.name} (log: {worker.log})" for worker in workers]
+    lines += [f"{worker.name.capitalize():<10}running; its log is {worker.log}" for worker in workers]
     typer.echo("\n".join([*lines, "Stop with Ctrl-C."]))
 
 

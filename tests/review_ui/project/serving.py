@@ -16,7 +16,7 @@ def pretend(project: Project, options: ServeOptions, running: ExitStack) -> Work
     """A workspace that is there at once, and says when it is taken down."""
     running.callback(note, "workspace taken down")
     owner = project.folder / "argilla" / "owner.json"
-    return Workspace("http://127.0.0.1:1", owner, {}, username="owner", first_password="first-password")
+    return Workspace("http://127.0.0.1:1", owner, username="owner", first_password="first-password")
 
 
 if __name__ == "__main__":
