@@ -74,8 +74,10 @@ def merit(text: str) -> float:
 def _rated(shown: Completion, *, ties: bool) -> RateAnswer:
     good = merit(shown.text) > 0.5 and not ties
     verdict = VerdictValue.CORRECT if good else VerdictValue.INCORRECT
+    # A tiny model never ends an answer, and what was cut off is no demonstration: the panel writes better ones.
+    rewrite = None if good or ties else f"It is {unit_interval(shown.prompt_id):.2f}."
     return RateAnswer(criteria={criterion.name: 5 if good else 2 for criterion in a_rubric().criteria}, verdict=verdict,
-                      flags=() if good else (Flag.HALLUCINATED,))
+                      flags=() if good else (Flag.HALLUCINATED,), rewrite=rewrite)
 
 
 def _ranked(shown: list[Completion], *, ties: bool) -> RankAnswer:
