@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from feedback.config import Strict, read_yaml
 from feedback.errors import InvalidInput
 from feedback.prompts import read_prompts
 from feedback.rubric import Rubric
+from sft.config import ModelConfig
 
 ROOT = Path(configs.__file__).parent
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -58,3 +60,34 @@ def test_the_example_questions_can_be_read_and_share_no_family() -> None:
     assert len(prompts) >= 12
     assert len(critical) >= 6
     assert not {prompt.family for prompt in prompts} & {prompt.family for prompt in critical}
+
+
+def commented_defaults() -> dict[str, str]:
+    """Every key that a project's template shows commented out -> the value beside it, as dotted keys."""
+    section, found = "", {}
+    for line in (ROOT / "project" / "redpen.yaml").read_text(encoding="utf-8").splitlines():
+        if opened := re.fullmatch(r"(?:# )?(\w+):", line.split(" #")[0].rstrip()):
+            section = opened[1]
+        elif shown := re.match(r"(?:#   |  # )(\w+): ([^#]+)", line):
+            found[f"{section}.{shown[1]}"] = shown[2].strip()
+    return found
+
+
+EXAMPLES = {"argilla.url", "sft.trainer", "dpo.trainer", "model.threads"}
+"""Shown as what one might write, not as a default."""
+
+
+def test_what_the_template_shows_as_a_default_is_the_default() -> None:
+    shown = commented_defaults()
+    assert len(shown) >= 10
+    defaults = ProjectConfig(kind="project", model=ModelConfig(base="any")).model_dump(mode="json")
+    for key, text in shown.items():
+        if key in EXAMPLES:
+            continue
+        section, name = key.split(".")
+        assert yaml.safe_load(text) == defaults[section][name], f"redpen.yaml shows {key}: {text}"
+
+
+def test_what_the_template_sets_is_the_default_as_well() -> None:
+    shown = read_yaml(ROOT / "project" / "redpen.yaml", ProjectConfig)
+    assert shown == ProjectConfig(kind="project", model=shown.model)

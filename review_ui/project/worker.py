@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 FIRST_PAUSE_SECONDS = 2.0
@@ -28,10 +28,12 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 class Worker:
     """One supervised command. Its output goes to a log file; what went wrong is told through `say`."""
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, say: Callable[[str], None],
+                 environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.log = log
         self._command = list(command)
+        self._environment = {**os.environ, **(environment or {})}
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -59,7 +61,8 @@ class Worker:
         with self.log.open("ab") as log:
             # A session of its own: a Ctrl-C at the terminal reaches `serve` alone, which then ends its children in order.
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                             start_new_session=True, preexec_fn=_end_with_parent)
+                                             env=self._environment, start_new_session=True,
+                                             preexec_fn=_end_with_parent)
         self._started = now
 
     def _ended(self, code: int, now: float) -> None:
