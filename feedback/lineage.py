@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,10 +63,12 @@ class Manifest(Strict):
     code: CodeState
     threads: int | None = None
     """Threads that torch computed with, when it did."""
+    seconds: float | None = None
+    """Wall seconds of the run that finished the stage."""
 
     @property
     def hash(self) -> str:
-        """Names what was made from what: times, code state and threads are left out, so the same work has the same hash."""
+        """Names what was made from what: times, code state and threads are left out, so that the same work has the same hash."""
         return content_hash("stage", self.model_dump(mode="json", include={"stage", "inputs", "config", "counts", "outputs"}))
 
 
@@ -113,12 +116,13 @@ def writing(out: Path, *, stage: str, inputs: Mapping[str, str], config: BaseMod
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         (partial / "plan.json").write_text(json.dumps(plan, indent=1, sort_keys=True), encoding="utf-8")
-    draft = Draft(partial, resumed=resumed)
+    draft, started = Draft(partial, resumed=resumed), time.monotonic()
     yield draft
     shutil.rmtree(draft.scratch)
     (partial / "plan.json").unlink()
     manifest = Manifest(stage=stage, inputs=dict(inputs), config=plan["config"], counts=draft.counts, outputs=_records(partial),
-                        created_at=datetime.now(UTC), code=code_state(), threads=draft.threads)
+                        created_at=datetime.now(UTC), code=code_state(), threads=draft.threads,
+                        seconds=round(time.monotonic() - started, 3))
     _write_durably(partial / MANIFEST, manifest.model_dump_json(indent=1))
     if out.exists():
         shutil.rmtree(out)

@@ -1,0 +1,53 @@
+"""`redpen demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feedback.terminal import note, print_table
+
+if TYPE_CHECKING:
+    from review_ui.demo.run import DemoResult
+
+
+def demo(
+    model: Annotated[str, typer.Option(help="pocket, smollm2, or any causal language model's id or folder.")] = "pocket",
+    rounds: Annotated[int, typer.Option(min=1, help="Alignment rounds after round 0, which is the base.")] = 3,
+    seed: Annotated[int, typer.Option(help="Another seed is another run of everything but the facts and the base.")] = 0,
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo's project is, or will be.")] = Path("redpen-demo"),
+    serve: Annotated[bool, typer.Option(help="Leave the workspace running at the end, until Ctrl-C.")] = True,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file as well.")] = None,
+) -> None:
+    """Watch a small model get less wrong: a help desk, five simulated experts, three rounds, all of it on this machine."""
+    import json
+
+    from review_ui.demo.run import DemoOptions, run
+
+    result = run(DemoOptions(folder=folder, model=model, rounds=rounds, seed=seed))
+    _show(result)
+    if json_file is not None:
+        json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+    if serve:
+        _serve(result.folder)
+
+
+def _show(result: DemoResult) -> None:
+    from review_ui.demo.clock import rest_share
+    from review_ui.demo.table import COLUMNS, cells
+
+    print_table(COLUMNS, [cells(row) for row in result.rows], title="Held-out families, judged by simulated reviewers and by inspect")
+    typer.echo(f"All in {result.folder.resolve()}: the questions, the rounds, the adapters; redpen.yaml is its configuration.")
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.split_seconds.items())
+    typer.echo(f"Wall time {result.wall_seconds:.0f} s: {parts}. The rest is {100 * rest_share(result.split_seconds):.0f} % of the "
+               "time after the environment was there.")
+    typer.echo(f"Next: redpen round show --dir {result.folder}; redpen verify --dir {result.folder}")
+
+
+def _serve(folder: Path) -> None:
+    from review_ui.project.serve import ServeOptions, serve
+
+    note("The workspace stays open: sign in, look around, rate. Ctrl-C ends it.")
+    serve(ServeOptions(folder=folder))
