@@ -118,8 +118,8 @@ class Appliance:
         try:
             return socket.create_server((self.host, self.port or 0), family=family, backlog=128)
         except OSError as error:
-            raise InvalidInput(f"port {self.port} on {self.host} cannot be used ({error.strerror or error}); stop the program that holds "
-                               "it or choose another port") from error
+            raise InvalidInput(f"port {self.port} on {self.host} cannot be used ({error.strerror or error}); stop the program "
+                               "that holds it or choose another port") from error
 
     def _plan(self, python: Path, url: str, descriptor: int) -> Plan:
         run = self.home / "run"
@@ -128,8 +128,9 @@ class Appliance:
         for path in (run / "tmp", self.home / "logs", self.home / "valkey"):
             path.mkdir(parents=True, exist_ok=True)
         short = len(os.fsencode(run / "valkey.sock")) <= _SOCKET_PATH_LIMIT
-        folder = str(run) if short else tempfile.mkdtemp(prefix="redpen-", dir="/tmp")  # noqa: S108
-        return Plan(home=str(self.home), url=url, python=str(python), descriptor=descriptor, valkey=_valkey(python), socket_folder=folder)
+        folder = str(run) if short else tempfile.mkdtemp(prefix="redpen-", dir="/tmp")
+        return Plan(home=str(self.home), url=url, python=str(python), descriptor=descriptor, valkey=_valkey(python),
+                    socket_folder=folder)
 
     def _wait_until_up(self, url: str) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -139,7 +140,8 @@ class Appliance:
             if self._process is None or self._process.poll() is not None or self._starts() >= _FRUITLESS_STARTS:
                 break
             time.sleep(0.05)
-        raise RedpenError(f"The Argilla server did not start; the end of {self.home / 'logs' / 'server.log'}:\n{_tail(self.home)}")
+        log = self.home / "logs" / "server.log"
+        raise RedpenError(f"The Argilla server did not start; the end of {log}:\n{_tail(log)}")
 
     def _starts(self) -> int:
         try:
@@ -150,12 +152,10 @@ class Appliance:
 
 def _spawn(plan: Plan, *, keep_open: tuple[int, ...]) -> subprocess.Popen[bytes]:
     # In a session of its own: Ctrl-C reaches the starter alone, which stops the rest in order.
-    return subprocess.Popen([sys.executable, "-m", "review_ui.appliance.supervisor", json.dumps(asdict(plan))], stdin=subprocess.PIPE,
-                            stdout=subprocess.DEVNULL, stderr=_supervisor_log(plan), pass_fds=keep_open, start_new_session=True)
-
-
-def _supervisor_log(plan: Plan) -> IO[bytes]:
-    return (Path(plan.home) / "logs" / "supervisor.log").open("ab")
+    command = [sys.executable, "-m", "review_ui.appliance.supervisor", json.dumps(asdict(plan))]
+    with (Path(plan.home) / "logs" / "supervisor.log").open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, pass_fds=keep_open,
+                                start_new_session=True)
 
 
 def _locked(home: Path) -> IO[str]:
@@ -214,7 +214,8 @@ def _valkey(python: Path) -> str:
     for candidate in (*map(str, found), shutil.which("valkey-server"), shutil.which("redis-server")):
         if candidate:
             return candidate
-    raise MissingPart("No Valkey or Redis server program was found; install valkey-server or redis-server and run the command again")
+    raise MissingPart("No Valkey or Redis server program was found; install valkey-server or redis-server and run the command "
+                      "again")
 
 
 def _answers(url: str) -> bool:
@@ -225,6 +226,5 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _tail(home: Path) -> str:
-    log = home / "logs" / "server.log"
+def _tail(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]) if log.exists() else "(empty)"

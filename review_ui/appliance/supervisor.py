@@ -52,7 +52,8 @@ class Plan:
 class Child:
     """One supervised process, its log and its history."""
 
-    def __init__(self, name: str, command: list[str], *, log: Path, descriptors: tuple[int, ...] = (), environment: dict[str, str]) -> None:
+    def __init__(self, name: str, command: list[str], *, log: Path, environment: dict[str, str],
+                 descriptors: tuple[int, ...] = ()) -> None:
         self.name = name
         self._command = command
         self._log = log
@@ -86,8 +87,8 @@ class Child:
         self.starts += 1
         self._started_at = time.monotonic()
         with _log_file(self._log) as log:
-            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment,
-                                            pass_fds=self._descriptors, preexec_fn=_die_with_parent)  # noqa: PLW1509
+            self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=self._environment, pass_fds=self._descriptors, preexec_fn=_die_with_parent)
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after the grace."""
@@ -157,7 +158,8 @@ def supervise(plan: Plan) -> None:
     state = Path(plan.home) / "run" / "state.json"
     try:
         while not stopping:
-            if any([child.tend() for child in family]):
+            changed = [child.tend() for child in family]
+            if any(changed):
                 _write_state(state, family)
             readable, _, _ = select.select([sys.stdin], [], [], 0.2)
             # The pipe can be held open by a process that the starter forked, so its parent is watched as well.

@@ -61,9 +61,16 @@ def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
 
 def both(clauses: Sequence[Clause]) -> Clause:
     """True where all of them are."""
-    if not clauses:
-        return Clause("1")
-    return Clause(" AND ".join(f"({clause.sql})" for clause in clauses),
+    return _joined(clauses, " AND ") if clauses else Clause("1")
+
+
+def either(clauses: Sequence[Clause]) -> Clause:
+    """True where any of them is."""
+    return _joined(clauses, " OR ") if clauses else Clause("0")
+
+
+def _joined(clauses: Sequence[Clause], operator: str) -> Clause:
+    return Clause(operator.join(f"({clause.sql})" for clause in clauses),
                   tuple(value for clause in clauses for value in clause.values),
                   any(clause.reads_record for clause in clauses))
 
@@ -105,10 +112,8 @@ def _record_condition(filter: TermsFilter | RangeFilter, name: str) -> Clause:
         return both([Clause(f"{column} {sign} ?", (_record_value(name, bound, latest=latest),), reads_record=True)
                      for sign, bound, latest in bounds if bound is not None])
     if name in _DATES:
-        spans = [Clause(f"{column} BETWEEN ? AND ?", (_record_value(name, value, latest=False), _record_value(name, value, latest=True)))
-                 for value in filter.values]
-        return Clause(" OR ".join(span.sql for span in spans), tuple(value for span in spans for value in span.values),
-                      reads_record=True)
+        return either([Clause(f"{column} BETWEEN ? AND ?", (as_stored(value, latest=False), as_stored(value, latest=True)),
+                              reads_record=True) for value in filter.values])
     values = tuple(_record_value(name, value, latest=False) for value in filter.values)
     return Clause(f"{column} IN ({_marks(values)})", values, reads_record=True)
 
@@ -130,7 +135,8 @@ def _question(dataset_id: UUID, name: str) -> tuple[str, tuple[Any, ...]]:
 
 def _suggestion_condition(filter: TermsFilter | RangeFilter, scope: SuggestionFilterScope, dataset_id: UUID) -> Clause:
     question, names = _question(dataset_id, scope.question)
-    found = f"SELECT 1 FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id AND suggestion.question_id = {question}"
+    found = ("SELECT 1 FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id "
+             f"AND suggestion.question_id = {question}")
     if scope.property in ("agent", "type"):
         test = _test(filter, f"suggestion.{scope.property}")
         return Clause(f"EXISTS ({found} AND {test.sql})", (*names, *test.values))
@@ -166,7 +172,7 @@ def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterSc
     parts = [Clause(f"document.record_id NOT IN ({own})", who)] if len(statuses) < len(filter.values) else []
     if statuses:
         parts.append(Clause(f"document.record_id IN ({own} AND response.status IN ({_marks(statuses)}))", (*who, *statuses)))
-    return Clause(" OR ".join(part.sql for part in parts), tuple(value for part in parts for value in part.values))
+    return either(parts)
 
 
 def ordering(order: Order, *, dataset_id: UUID) -> Clause:
@@ -181,9 +187,10 @@ def ordering(order: Order, *, dataset_id: UUID) -> Clause:
                      (_path(scope.metadata_property),), reads_record=True)
     elif isinstance(scope, SuggestionFilterScope):
         question, names = _question(dataset_id, scope.question)
-        value = (f"SELECT suggestion.{scope.property}" if scope.property in ("agent", "type") else
-                 f"SELECT (SELECT {first}(item.atom) FROM json_each(suggestion.{'score' if scope.property == 'score' else 'value'}) AS item)")
-        key = Clause(f"({value} FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id "
+        column = f"suggestion.{scope.property if scope.property in ('agent', 'type', 'score') else 'value'}"
+        if scope.property not in ("agent", "type"):
+            column = f"(SELECT {first}(item.atom) FROM json_each({column}) AS item)"
+        key = Clause(f"(SELECT {column} FROM suggestions AS suggestion WHERE suggestion.record_id = document.record_id "
                      f"AND suggestion.question_id = {question})", names)
     else:
         key = _response_key(scope, first)

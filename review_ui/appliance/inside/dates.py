@@ -31,7 +31,7 @@ def _moment(value: Any, *, latest: bool) -> datetime:
     if re.fullmatch(r"-?\d{5,}(\.\d*)?", text):
         return datetime.fromtimestamp(float(text) / 1000, UTC)
     if partial := _PARTIAL.match(text):
-        moment = datetime(int(partial[1]), int(partial[2] or 1), 1)  # noqa: DTZ001
+        moment = datetime(int(partial[1]), int(partial[2] or 1), 1)
         return _end_of_day(moment) if latest else moment
     moment = datetime.fromisoformat(text)
     return _end_of_day(moment) if latest and len(text) == len("2026-01-31") else moment

@@ -54,19 +54,19 @@ def _texts(condition: str) -> str:
             WHERE {condition} AND leaf.atom IS NOT NULL AND json_extract(field.settings, '$.type') <> 'image'
             GROUP BY record.id, place
         ) AS found ON found.record_id = document.record_id
-        WHERE {condition} GROUP BY document.number"""  # noqa: S608
+        WHERE {condition} GROUP BY document.number"""
 
 
 _TRIGGERS = (
     f"""CREATE TRIGGER IF NOT EXISTS redpen_record_added AFTER INSERT ON records BEGIN
         INSERT INTO redpen_documents (record_id, dataset_id) VALUES (new.id, new.dataset_id);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
-    END""",  # noqa: S608
+    END""",
     f"""CREATE TRIGGER IF NOT EXISTS redpen_record_changed AFTER UPDATE OF fields ON records
         WHEN old.fields IS NOT new.fields BEGIN
         DELETE FROM redpen_text WHERE rowid = (SELECT number FROM redpen_documents WHERE record_id = old.id);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
-    END""",  # noqa: S608
+    END""",
     """CREATE TRIGGER IF NOT EXISTS redpen_record_removed AFTER DELETE ON records BEGIN
         DELETE FROM redpen_text WHERE rowid = (SELECT number FROM redpen_documents WHERE record_id = old.id);
         DELETE FROM redpen_documents WHERE record_id = old.id;
@@ -112,6 +112,6 @@ def _build(connection: sqlite3.Connection) -> None:
     (last,) = connection.execute("SELECT max(number) FROM redpen_documents").fetchone()
     for first in range(1, (last or 0) + 1, BATCH):
         condition = f"document.number BETWEEN {first} AND {first + BATCH - 1}"
-        connection.execute(f"INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts(condition)}")  # noqa: S608
+        connection.execute(f"INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts(condition)}")
     connection.execute("CREATE TABLE redpen_index (version INTEGER NOT NULL)")
     connection.execute("INSERT INTO redpen_index VALUES (?)", (VERSION,))

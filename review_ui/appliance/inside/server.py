@@ -16,18 +16,22 @@ def main() -> None:
     arguments = _arguments()
     home = Path(arguments.home)
     configure(home, url=arguments.url, redis=arguments.redis)
+    from . import driver
     from .database import configure_connections
 
+    driver.install()
     configure_connections()
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import engine, owner, schema  # noqa: F401
+    from . import engine, owner, schema, trimming  # noqa: F401
 
     database = home / "argilla.db"
     migrate(database)
     schema.ensure(str(database))
     owner.ensure(home, url=arguments.url)
+    trimming.skip_unwanted_events(str(database))
+    trimming.lighten_middleware(app)
     _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
 
 

@@ -51,8 +51,8 @@ class Vectors:
         return [(int(numbers_V[index]), float(scores_V[index])) for index in best]
 
     def _table(self, connection: sqlite3.Connection, settings_id: UUID) -> _Table:
-        stamp = connection.execute(
-            "SELECT count(*), max(updated_at), max(rowid) FROM vectors WHERE vector_settings_id = ?", (settings_id.hex,)).fetchone()
+        stamp = connection.execute("SELECT count(*), max(updated_at), max(rowid) FROM vectors WHERE vector_settings_id = ?",
+                                   (settings_id.hex,)).fetchone()
         with self._lock:
             table = self._tables.get(settings_id)
             if table is None or table.stamp != stamp:
