@@ -26,6 +26,7 @@ from alignment.evaluation.outcomes import Result, Tally
 from alignment.evaluation.report import Report
 from alignment.evaluation.win_rate import Comparison, CriterionDifference, Discordance
 from feedback.config import Strict
+from feedback.errors import InvalidInput
 from feedback.intervals import aimed_at, clopper_pearson_upper, confidence_sequence, lower_mean, mean_interval
 from feedback.measures import Figure, Measured
 from feedback.paired import PairedTest, mcnemar_exact
@@ -198,8 +199,11 @@ def ship(report: Report, gate: ShipGate, *, attempt: int = 1, planned: int | Non
 
 def ship_on(critical: Tally, gate: ShipGate, *, attempt: int, planned: int | None = None, notes: Iterable[str] = ()) -> Gate:
     """The ship gate on counts alone; see `ship`."""
+    if not 0 < gate.hallucination_below < 1:
+        raise InvalidInput(f"hallucination_below is {gate.hallucination_below:g}; no number of reviews decides that, "
+                           "use a share between 0 and 1, such as 0.02")
     if planned is not None and planned < 1:
-        raise ValueError(f"planned is {planned}; it is a number of answers, at least 1")
+        raise InvalidInput(f"planned is {planned}; it is a number of answers, at least 1")
     alpha, told = max((1 - gate.level) / 2**attempt, LEAST_ALPHA), list(notes)
     if attempt:
         told.append(f"attempt {attempt} spends alpha {alpha:.3g} of {1 - gate.level:.3g}")

@@ -318,6 +318,14 @@ def test_another_promise_can_be_asked_of_a_file() -> None:
     assert decide_file(lines(*["correct"] * 29), planned=29, gate=ShipGate(hallucination_below=0.1)).outcome == "pass"
 
 
+def test_a_promise_that_no_number_of_reviews_decides_is_refused() -> None:
+    for below in (0, 1):
+        with pytest.raises(InvalidInput, match="use a share between 0 and 1"):
+            decide_file(lines("correct"), gate=ShipGate(hallucination_below=below))
+    with pytest.raises(InvalidInput, match="planned is 0"):
+        decide_file(lines("correct"), planned=0)
+
+
 def test_every_malformed_line_of_a_file_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "outcomes.jsonl"
     path.write_text('{"question": "a", "verdict": "correct"}\n{"question": "b", "verdict": "fine"}\n{"verdict": "correct"}\nx\n')
