@@ -25,13 +25,12 @@ ORDER = {
                  "lineage", "prompts", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets", "desk",
                  "simulation", "review_commands", "commands"),
     "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
-            "generate", "pretrain", "trainer_args", "watching", "training", "train",
-            "stage_config", "commands"),
-    "alignment": ("config", "project", "ranked", "pairs", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",
+            "generate", "pretrain", "trainer_args", "watching", "training", "train", "stage_config", "commands"),
+    "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",
                   "steps", "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
-    "feedback.aggregation": ("agreement", "reliability", "ranking", "integrity", "verdicts"),
-    "feedback.training_sets": ("split", "sft", "preferences", "augment", "write"),
+    "feedback.aggregation": ("votes", "agreement", "reliability", "ranking", "integrity", "verdicts"),
+    "feedback.training_sets": ("split", "material", "rewrites", "sft", "rankings", "preferences", "augment", "card", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }
@@ -39,9 +38,14 @@ ORDER = {
 
 INSIDE = "review_ui.appliance.inside"
 """Runs in the appliance's own environment: its own program, with rules of its own."""
+OF_THE_SERVER = {"sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "numpy", "rq"}
+"""What argilla_server itself is made of, and so is there in its environment."""
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "argilla", "mlflow", "accelerate", "bitsandbytes", "evaluate",
          "pandas", "vllm", "gguf", "rouge_score", "scipy"}
 """Imported inside the functions that need them."""
+TRAINERS = "alignment.ranked"
+"""Subclasses of torch's and TRL's classes need these libraries at their top. What loads one of them is itself imported inside
+functions by everything outside."""
 OWNERS = {"argilla": ("feedback.desk",), "sqlalchemy": ("feedback.store", INSIDE), "alembic": ("feedback.store", INSIDE),
           "fastapi": ("review_ui.console", INSIDE)}
 """Library -> the only packages that import it."""
@@ -122,8 +126,13 @@ def out_of_order(imports: Iterable[Import]) -> list[str]:
 
 
 def heavy_at_top(imports: Iterable[Import]) -> list[Import]:
-    """Heavy libraries loaded by importing the module."""
-    return [i for i in imports if i.top_level and i.target.split(".")[0] in HEAVY and not within(i.module, [INSIDE])]
+    """Heavy libraries, and trainers that load them, loaded by importing a module that is not a trainer itself."""
+    top = [i for i in imports if i.top_level]
+    loading = {i.module for i in top if i.target.split(".")[0] in HEAVY and within(i.module, [TRAINERS])}
+    while more := {i.module for i in top if within(i.module, [TRAINERS]) and within(i.target, loading)} - loading:
+        loading |= more
+    return [i for i in top if (i.target.split(".")[0] in HEAVY or within(i.target, loading))
+            and not within(i.module, [INSIDE, TRAINERS])]
 
 
 def not_the_owner(imports: Iterable[Import]) -> list[Import]:
@@ -183,7 +192,7 @@ def test_what_people_said_is_concluded_without_torch_and_without_a_web_server() 
 
 def test_the_appliance_inside_is_its_own_program() -> None:
     found = [i for i in IMPORTS if within(i.module, [INSIDE]) and not within(i.target, [INSIDE])]
-    allowed = set(sys.stdlib_module_names) | {"sqlalchemy", "alembic", "fastapi", "starlette", "argilla_server", "uvicorn"}
+    allowed = set(sys.stdlib_module_names) | {"argilla_server"} | OF_THE_SERVER
     assert [str(i) for i in found if i.target.split(".")[0] not in allowed] == []
 
 
@@ -215,6 +224,14 @@ def test_an_offence_is_found(finder, module: str, source: str) -> None:
 def test_a_heavy_import_in_a_function_or_for_types_alone_is_no_offence() -> None:
     source = "if TYPE_CHECKING:\n    import torch\nclass A:\n    def f(self):\n        import torch"
     assert heavy_at_top(list(imports_of("sft.train", source))) == []
+
+
+def test_a_trainer_that_loads_torch_is_not_loaded_by_importing_others() -> None:
+    trainer = [*imports_of("alignment.ranked.losses", "import torch"),
+               *imports_of("alignment.ranked.run", "import alignment.ranked.losses")]
+    assert heavy_at_top(trainer) == []
+    assert heavy_at_top([*trainer, *imports_of("alignment.dpo", "from alignment.ranked.run import run")])
+    assert heavy_at_top([*trainer, *imports_of("alignment.dpo", "from alignment.ranked.settings import RankedConfig")]) == []
 
 
 def test_a_circle_is_found() -> None:

@@ -61,7 +61,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def child(project: Path) -> Iterator[subprocess.Popen[str]]:
     options = ["--dir", str(project), "--no-rounds", "--json", "--console-port", "0"]
-    started = subprocess.Popen([sys.executable, "-m", "review_ui.cli", "serve", *options], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    started = subprocess.Popen([sys.executable, "-m", "review_ui.cli", "serve", *options], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     yield started
     started.kill()
     started.communicate()
