@@ -204,7 +204,7 @@ def ship_on(critical: Tally, gate: ShipGate, *, attempt: int, planned: int | Non
                            "use a share between 0 and 1, such as 0.02")
     if planned is not None and planned < 1:
         raise InvalidInput(f"planned is {planned}; it is a number of answers, at least 1")
-    alpha, told = max((1 - gate.level) / 2**attempt, LEAST_ALPHA), list(notes)
+    alpha, told = max(round(1 - gate.level, 12) / 2**attempt, LEAST_ALPHA), list(notes)
     if attempt:
         told.append(f"attempt {attempt} spends alpha {alpha:.3g} of {1 - gate.level:.3g}")
     if planned is not None and critical.n + critical.unreviewed > planned:
