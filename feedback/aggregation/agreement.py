@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from feedback.aggregation.verdicts import DECIDING
+from feedback.aggregation.votes import DECIDING
 from feedback.measures import Figure, Measured, Unscored
 from feedback.schemas import Queue, RateAnswer
 from feedback.store.snapshot import Contents

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from feedback.aggregation.ranking import best_of, compare
-from feedback.aggregation.votes import ASSUMED_ACCURACY, Tally, majority, tally
+from feedback.aggregation.votes import ASSUMED_ACCURACY, DECIDING, Tally, majority, tally
 from feedback.ids import CompletionId, ItemId, PromptId
 from feedback.schemas import (
     Queue,
@@ -24,9 +24,6 @@ from feedback.schemas import (
     VerdictValue,
 )
 from feedback.store.snapshot import Contents
-
-DECIDING = (VerdictValue.CORRECT, VerdictValue.PARTIALLY_CORRECT, VerdictValue.INCORRECT)
-"""The values that say something about the answer; `cannot tell` says something about the reviewer."""
 
 
 @dataclass(frozen=True)

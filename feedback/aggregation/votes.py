@@ -8,7 +8,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from feedback.schemas import VerdictValue
+
 Label = TypeVar("Label", bound=Hashable)
+
+DECIDING = (VerdictValue.CORRECT, VerdictValue.PARTIALLY_CORRECT, VerdictValue.INCORRECT)
+"""The values that say something about the answer; `cannot tell` says something about the reviewer."""
 
 ASSUMED_ACCURACY = 0.8
 """How often a reviewer of whom nothing is known is taken to be right."""

@@ -2,7 +2,8 @@
 
 A prompt that cannot be used takes its completions along, a completion its rate items, an item its ratings. A ranking
 loses the unusable answers only, as long as two are left. An answer that repeats another is dropped, and its ratings
-count for the other: no reviewer's work is lost to a repetition.
+count for the other: no reviewer's work is lost to a repetition. Ids name the snapshot's rows, also where a row was changed;
+ratings are never changed, so their rewrites stand cleaned in a file of their own.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from feedback.config import CurationConfig
+from feedback.config import CurationConfig, Strict
 from feedback.curation.control_tokens import neutralise
 from feedback.curation.duplicates import stand_ins
 from feedback.curation.ledger import Changed, CurationCard, Dropped, Kind, Ledger
 from feedback.curation.quality import flaw, shows_nothing
 from feedback.errors import LineageError, NothingToDo
-from feedback.ids import CompletionId
+from feedback.ids import CompletionId, RatingId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, read_manifest, writing
 from feedback.schemas import Completion, Deleted, Message, Prompt, Queue, Rating, ReviewItem
@@ -28,25 +29,39 @@ from feedback.store.snapshot import Contents, read_snapshot, write_contents
 
 Row = TypeVar("Row")
 
+REWRITES = "rewrites.jsonl"
+
+
+class CuratedRewrite(Strict):
+    """A reviewer's rewrite in the form in which it may train. The rating itself is never altered."""
+
+    rating_id: RatingId
+    text: str
+
 
 @dataclass(frozen=True)
 class Curated:
     """What is kept, and the account of the rest."""
 
     contents: Contents
+    rewrites: tuple[CuratedRewrite, ...]
     dropped: tuple[Dropped, ...]
     changed: tuple[Changed, ...]
     card: CurationCard
 
 
 def run(config: CurationConfig, *, snapshot: Path, out: Path) -> Manifest:
-    """Write the curated snapshot with dropped.jsonl, changed.jsonl and card.json. Raises NothingToDo without ratings."""
+    """Write the curated snapshot with rewrites.jsonl, dropped.jsonl, changed.jsonl and card.json.
+
+    Raises NothingToDo without ratings.
+    """
     sealed = read_snapshot(snapshot)
     if not sealed.ratings:
         raise NothingToDo(f"{snapshot}: no ratings in it; collect some with `redpen review sync` and seal again")
     with writing(out, stage="curate", inputs={"snapshot": sealed.hash}, config=config) as draft:
         curated = curate(sealed, config)
         write_contents(curated.contents, draft.folder)
+        write_rows(draft.folder / REWRITES, curated.rewrites)
         write_rows(draft.folder / "dropped.jsonl", curated.dropped)
         write_rows(draft.folder / "changed.jsonl", curated.changed)
         (draft.folder / "card.json").write_text(curated.card.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -61,12 +76,17 @@ def curate(contents: Contents, config: CurationConfig) -> Curated:
     ledger = Ledger()
     prompts = _kept(_prompt(prompt, config, ledger) for prompt in contents.prompts)
     usable = _kept(_completion(completion, config, ledger) for completion in contents.completions)
-    completions, repeated = _without_repeats(usable, prompts, contents.items, ledger)
-    items = _kept(_item(item, repeated, ledger) for item in contents.items)
-    ratings = _kept(_rating(rating, config, ledger) for rating in contents.ratings)
+    # Rankings first: an answer that repeats another stays only where a ranking that is kept names it.
+    ranked = _kept(_rank_item(item, ledger) for item in contents.items if item.queue is Queue.RANK)
+    completions, repeated = _without_repeats(usable, prompts, ranked, ledger)
+    rated = _kept(_rate_item(item, repeated, ledger) for item in contents.items if item.queue is Queue.RATE)
+    items = sorted([*ranked, *rated], key=lambda item: item.id)
+    ratings = _kept(_rating(rating, ledger) for rating in contents.ratings)
+    rewrites = _kept(_rewrite(rating, config, ledger) for rating in sorted(ratings, key=lambda row: row.id))
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
                     reviewers=contents.reviewers, rubric=contents.rubric)
-    return Curated(contents=kept, dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),
+    return Curated(contents=kept, rewrites=tuple(rewrites),
+                   dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),
                    changed=tuple(sorted(ledger.changed, key=lambda row: (row.kind, row.id, row.step))),
                    card=ledger.card(read=_sizes(contents), kept=_sizes(kept)))
 
@@ -127,33 +147,22 @@ def _clean(kind: Kind, id: str, text: str, ledger: Ledger) -> str:
     return cleaned.text
 
 
-def _without_repeats(completions: Sequence[Completion], prompts: Sequence[Prompt], items: Sequence[ReviewItem],
+def _without_repeats(completions: Sequence[Completion], prompts: Sequence[Prompt], ranked: Sequence[ReviewItem],
                      ledger: Ledger) -> tuple[list[Completion], dict[CompletionId, Completion]]:
-    """The completions that stay, and for every repeated one its stand-in.
-
-    A repeated answer that stands in a ranking stays: the ranking's tiers name it.
-    """
+    """The completions that stay, and for every repeated one its stand-in."""
     repeated = stand_ins(completions, {prompt.id: prompt for prompt in prompts})
-    ranked = {completion for item in items if item.queue is Queue.RANK for completion in item.completion_ids}
+    named = {completion for item in ranked for completion in item.completion_ids}
     for id, first in repeated.items():
-        if id not in ranked:
+        if id not in named:
             ledger.drop("completion", id, step="duplicate", reason=f"the same text as {first.id}, which stands for both")
     return [row for row in completions if row.id not in ledger.dropped], repeated
 
 
-def _item(item: ReviewItem, repeated: dict[CompletionId, Completion], ledger: Ledger) -> ReviewItem | None:
+def _rate_item(item: ReviewItem, repeated: dict[CompletionId, Completion], ledger: Ledger) -> ReviewItem | None:
+    shown = item.completion_ids[0]
     if cause := ledger.dropped.get(item.prompt_id):
         ledger.drop_with("item", item.id, cause)
         return None
-    match item.queue:
-        case Queue.RATE:
-            return _rate_item(item, repeated, ledger)
-        case Queue.RANK:
-            return _rank_item(item, ledger)
-
-
-def _rate_item(item: ReviewItem, repeated: dict[CompletionId, Completion], ledger: Ledger) -> ReviewItem | None:
-    shown = item.completion_ids[0]
     if first := repeated.get(shown):
         ledger.change("item", item.id, step="duplicate", detail=f"{shown} -> {first.id}, which has the same text")
         return item.model_copy(update={"prompt_id": first.prompt_id, "completion_ids": (first.id,)})
@@ -164,6 +173,9 @@ def _rate_item(item: ReviewItem, repeated: dict[CompletionId, Completion], ledge
 
 
 def _rank_item(item: ReviewItem, ledger: Ledger) -> ReviewItem | None:
+    if cause := ledger.dropped.get(item.prompt_id):
+        ledger.drop_with("item", item.id, cause)
+        return None
     left = tuple(completion for completion in item.completion_ids if completion not in ledger.dropped)
     if len(left) == len(item.completion_ids):
         return item
@@ -175,23 +187,18 @@ def _rank_item(item: ReviewItem, ledger: Ledger) -> ReviewItem | None:
     return item.model_copy(update={"completion_ids": left})
 
 
-def _rating(rating: Rating, config: CurationConfig, ledger: Ledger) -> Rating | None:
+def _rating(rating: Rating, ledger: Ledger) -> Rating | None:
     if cause := ledger.dropped.get(rating.item_id):
         ledger.drop_with("rating", rating.id, cause)
         return None
-    if isinstance(rating.answer, Deleted) or rating.answer.rewrite is None:
-        return rating
-    rewrite = _rewrite(rating, rating.answer.rewrite, config, ledger)
-    if rewrite == rating.answer.rewrite:
-        return rating
-    return rating.model_copy(update={"answer": rating.answer.model_copy(update={"rewrite": rewrite})})
+    return rating
 
 
-def _rewrite(rating: Rating, text: str, config: CurationConfig, ledger: Ledger) -> str | None:
-    """The rewrite as it may train, or None: the rating itself is worth keeping without it."""
-    if shows_nothing(text):
+def _rewrite(rating: Rating, config: CurationConfig, ledger: Ledger) -> CuratedRewrite | None:
+    text = None if isinstance(rating.answer, Deleted) else rating.answer.rewrite
+    if text is None or shows_nothing(text):
         return None
     if found := flaw(text, longest=config.max_completion_characters):
         ledger.change("rating", rating.id, step=found.step, detail=f"its rewrite was left out: {found.reason}")
         return None
-    return _clean("rating", rating.id, text, ledger)
+    return CuratedRewrite(rating_id=rating.id, text=_clean("rating", rating.id, text, ledger))

@@ -26,6 +26,8 @@ class Material:
     completions: Mapping[CompletionId, Completion]
     items: Mapping[ItemId, ReviewItem]
     ratings: Mapping[RatingId, Rating]
+    rewrites: Mapping[RatingId, str]
+    """The rewrites that curation kept, in the form in which they may train."""
     verdicts: Verdicts
     left_out: Mapping[str, int]
     """Reason -> ratings that must not train."""
@@ -35,7 +37,7 @@ class Material:
         return conversation(self.prompts[prompt_id].messages), normalised(text)
 
 
-def gather(contents: Contents, held_out: frozenset[FamilyId]) -> Material:
+def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: frozenset[FamilyId]) -> Material:
     """The ratings of training items whose family is not held out, and the verdicts from those alone."""
     prompts = {prompt.id: prompt for prompt in contents.prompts}
     refused = {item.id: reason for item in contents.items if (reason := _refusal(item, prompts[item.prompt_id], held_out))}
@@ -44,7 +46,7 @@ def gather(contents: Contents, held_out: frozenset[FamilyId]) -> Material:
     left_out = sorted(Counter(refused[row.item_id] for row in contents.ratings if row.item_id in refused).items())
     return Material(contents=kept, prompts=prompts, completions={row.id: row for row in contents.completions},
                     items={item.id: item for item in kept.items}, ratings={rating.id: rating for rating in kept.ratings},
-                    verdicts=aggregate(kept), left_out=dict(left_out))
+                    rewrites=rewrites, verdicts=aggregate(kept), left_out=dict(left_out))
 
 
 def _plain(contents: Contents) -> Contents:

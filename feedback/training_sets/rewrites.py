@@ -1,4 +1,4 @@
-"""The better answers that reviewers wrote."""
+"""The better answers that reviewers wrote, in the form that curation gave them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from feedback.aggregation.verdicts import sources
 from feedback.curation.duplicates import normalised
-from feedback.curation.quality import shows_nothing
 from feedback.ids import CompletionId
 from feedback.schemas import Deleted, RankAnswer, RateAnswer, Rating, ReviewItem, Sources, VerdictValue
 from feedback.training_sets.material import Material, TextKey
@@ -44,9 +43,10 @@ def read_rewrites(material: Material) -> Rewrites:
     usable: list[Rewrite] = []
     refused: Counter[str] = Counter()
     for rating in sorted(material.contents.ratings, key=lambda row: row.id):
-        if isinstance(rating.answer, Deleted) or not rating.answer.rewrite or shows_nothing(rating.answer.rewrite):
+        text = material.rewrites.get(rating.id)
+        if text is None or isinstance(rating.answer, Deleted):
             continue
-        made = _rewrite(rating, rating.answer, rating.answer.rewrite, material)
+        made = _rewrite(rating, rating.answer, text, material)
         if reason := _refusal(made, rating.answer, material, incorrect):
             refused[reason] += 1
         else:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from feedback.config import SetsConfig, SplitConfig, Strict
+from feedback.curation.curate import REWRITES, CuratedRewrite
 from feedback.curation.duplicates import conversation
 from feedback.errors import InvalidInput, NothingToDo, StageRefused
-from feedback.ids import FamilyId, content_hash
-from feedback.jsonl import write_rows
+from feedback.ids import FamilyId, RatingId, content_hash
+from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import Draft, Manifest, read_manifest, writing
 from feedback.schemas import PreferencePair, Prompt, Purpose, RankedSet, SftExample
 from feedback.store.snapshot import Contents, read_snapshot
@@ -60,7 +61,8 @@ def run(stage: SetsStage, *, curated: Path, out: Path, known: Sequence[Prompt] =
                            "run `redpen feedback curate SNAPSHOT OUT` first")
     snapshot = read_snapshot(curated)
     inputs = {"curated": snapshot.hash} | ({"known": _hash_of(known)} if known else {})
-    sets = build(snapshot, stage, known=known)
+    rewrites = {row.rating_id: row.text for row in read_rows(curated / REWRITES, CuratedRewrite)}
+    sets = build(snapshot, stage, rewrites=rewrites, known=known)
     if not sets.sft and not sets.pairs:
         raise NothingToDo(f"{curated}: nothing to train on. {_found(sets.card)}")
     with writing(out, stage="training_sets", inputs=inputs, config=stage) as draft:
@@ -68,17 +70,17 @@ def run(stage: SetsStage, *, curated: Path, out: Path, known: Sequence[Prompt] =
     return read_manifest(out)
 
 
-def build(contents: Contents, stage: SetsStage, *, known: Iterable[Prompt] = (),
+def build(contents: Contents, stage: SetsStage, *, rewrites: Mapping[RatingId, str], known: Iterable[Prompt] = (),
           splitter: Splitter = held_out_families) -> TrainingSets:
-    """The training sets of curated contents. Raises StageRefused when a held-out or audited row is among them."""
+    """The training sets of curated contents and rewrites. Raises StageRefused when a held-out or audited row is among them."""
     prompts = (*contents.prompts, *known)
     held_out = splitter(prompts, stage.split)
-    material = gather(contents, held_out)
-    rewrites = read_rewrites(material)
-    demos = demonstrations(material, rewrites.usable, stage.sets)
-    compared = preferences(material, rewrites.usable, demos.accepted, stage.sets)
+    material = gather(contents, rewrites, held_out)
+    written = read_rewrites(material)
+    demos = demonstrations(material, written.usable, stage.sets)
+    compared = preferences(material, written.usable, demos.accepted, stage.sets)
     rankings = ranked_sets(material)
-    card = make_card(contents, material, held_out, rewrites=rewrites, demonstrations=demos, preferences=compared,
+    card = make_card(contents, material, held_out, rewrites=written, demonstrations=demos, preferences=compared,
                      rankings=rankings)
     made = TrainingSets(material=material, sft=demos.examples, pairs=compared.pairs, rankings=rankings, card=card)
     refuse_leaks(made, contents, prompts, stage.split)

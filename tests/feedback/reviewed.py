@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from feedback.ids import CompletionId, PolicyId, ReviewerId
+from feedback.ids import CompletionId, PolicyId, RatingId, ReviewerId
 from feedback.lineage import writing
 from feedback.rubric import Criterion, Rubric
 from feedback.schemas import (
@@ -98,6 +98,11 @@ class Bench:
                         items=tuple(sorted(self.items, key=lambda row: row.id)),
                         ratings=tuple(sorted(self.ratings, key=lambda row: row.id)),
                         reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=RUBRIC)
+
+    @property
+    def rewrites(self) -> dict[RatingId, str]:
+        """Every rewrite as it was written, as if curation had found nothing to change."""
+        return {rating.id: rating.answer.rewrite for rating in self.ratings if rating.answer.rewrite}  # type: ignore[union-attr]
 
     def sealed(self, folder: Path) -> Path:
         """The contents as a finished snapshot folder."""

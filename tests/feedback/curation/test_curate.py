@@ -125,7 +125,8 @@ def test_control_tokens_are_defused_in_questions_answers_and_rewrites() -> None:
     result = curate(bench.contents, CONFIG)
     assert result.contents.prompts[0].text == "what is \u2039s\u203a?"
     assert result.contents.completions[0].text == "\u27e6INST\u27e7 hi"
-    assert result.contents.ratings[0].answer.rewrite == "no \u2039|eot_id|\u203a"
+    assert [row.text for row in result.rewrites] == ["no \u2039|eot_id|\u203a"]
+    assert result.contents.ratings == bench.contents.ratings
     assert [(row.kind, row.detail) for row in result.changed] == [
         ("completion", "[INST]"), ("prompt", "<s>"), ("rating", "<|eot_id|>")]
 
@@ -134,7 +135,8 @@ def test_an_over_long_rewrite_is_left_out_and_its_rating_kept() -> None:
     bench = Bench()
     bench.rated("q", "yes", by=[rate(rewrite="y" * 41)])
     result = curate(bench.contents, CONFIG)
-    assert result.contents.ratings[0].answer.rewrite is None
+    assert result.rewrites == ()
+    assert len(result.contents.ratings) == 1
     assert result.card.changed == {"rating": {"over-long": 1}}
 
 

@@ -16,7 +16,7 @@ from tests.feedback.training_sets.stages import STAGE
 
 
 def built(bench: Bench) -> TrainingSets:
-    return build(bench.contents, STAGE)
+    return build(bench.contents, STAGE, rewrites=bench.rewrites)
 
 
 def preferred(sets: TrainingSets) -> list[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ DOES_NOT_KNOW = rate(flags=[Flag.ABSTAINS], criteria={"accuracy": 1})
 
 
 def built(bench: Bench) -> TrainingSets:
-    return build(bench.contents, STAGE)
+    return build(bench.contents, STAGE, rewrites=bench.rewrites)
 
 
 def test_an_answer_that_reviewers_accept_is_a_demonstration_with_its_sources() -> None:

@@ -39,7 +39,7 @@ def benches(draw: st.DrawFn) -> Bench:
 
 def nothing_held_out_enters(splitter: Splitter, bench: Bench) -> None:
     """The property: no row is of a held-out or critical family or rests on an audit item, and the code itself refuses one."""
-    sets = build(bench.contents, HALF, splitter=splitter)
+    sets = build(bench.contents, HALF, rewrites=bench.rewrites, splitter=splitter)
     forbidden = {prompt.family for prompt in bench.prompts.values() if is_held_out(prompt, HALF.split)}
     audited = {item.id for item in bench.items if item.purpose is Purpose.AUDIT}
     assert not {row.family for row in sets.rows} & forbidden
@@ -82,7 +82,7 @@ def test_a_critical_prompt_that_only_the_project_knows_holds_out_its_family_and_
     bench.rated("free", "yes", by=["correct"])
     known = [Prompt.of([Message(role="user", content=text)], family=family, critical=True)
              for text, family in (("critical", "f"), ("asked twice ", "g"))]
-    assert [row.messages[0].content for row in build(bench.contents, STAGE, known=known).sft] == ["free"]
+    assert [row.messages[0].content for row in build(bench.contents, STAGE, rewrites=bench.rewrites, known=known).sft] == ["free"]
 
 
 def test_every_row_names_ratings_that_name_its_items_and_reviewers() -> None:
@@ -91,7 +91,7 @@ def test_every_row_names_ratings_that_name_its_items_and_reviewers() -> None:
     bench.rated("q", "no", by=["incorrect"])
     bench.ranked("q", ["a", "b", "c"], by=[[[0], [1, 2]], [[0], [1], [2]]], rewrite="best")
     ratings = {rating.id: rating for rating in bench.ratings}
-    rows = build(bench.contents, STAGE).rows
+    rows = build(bench.contents, STAGE, rewrites=bench.rewrites).rows
     assert len(rows) > 5
     for row in rows:
         behind = [ratings[id] for id in row.sources.ratings]
@@ -149,6 +149,6 @@ def test_a_snapshot_that_was_not_curated_is_refused(tmp_path: Path) -> None:
 def test_the_order_of_rows_changes_no_training_row(bench: Bench) -> None:
     contents = bench.contents
     turned = replace(contents, **{name: getattr(contents, name)[::-1] for name in ("prompts", "completions", "items", "ratings")})
-    one, other = build(contents, HALF), build(turned, HALF)
+    one, other = (build(each, HALF, rewrites=bench.rewrites) for each in (contents, turned))
     assert one.rows == other.rows
     assert one.card == other.card
