@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from review_ui.demo.run import DemoResult
 
 
+TITLE = "Held-out families, judged by simulated reviewers and by inspect"
+
+
 def demo(
     model: Annotated[str, typer.Option(help="pocket, smollm2, or any causal language model's id or folder.")] = "pocket",
     rounds: Annotated[int, typer.Option(min=1, help="Alignment rounds after round 0, which is the base.")] = 3,
@@ -38,11 +41,11 @@ def _show(result: DemoResult) -> None:
     from review_ui.demo.clock import rest_share
     from review_ui.demo.table import COLUMNS, cells
 
-    print_table(COLUMNS, [cells(row) for row in result.rows], title="Held-out families, judged by simulated reviewers and by inspect")
+    print_table(COLUMNS, [cells(row) for row in result.rows], title=TITLE)
     typer.echo(f"All in {result.folder.resolve()}: the questions, the rounds, the adapters; redpen.yaml is its configuration.")
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.split_seconds.items())
-    typer.echo(f"Wall time {result.wall_seconds:.0f} s: {parts}. The rest is {100 * rest_share(result.split_seconds):.0f} % of the "
-               "time after the environment was there.")
+    typer.echo(f"Wall time {result.wall_seconds:.0f} s: {parts}. The rest is {100 * rest_share(result.split_seconds):.0f} % of "
+               "the time after the environment was there.")
     typer.echo(f"Next: redpen round show --dir {result.folder}; redpen verify --dir {result.folder}")
 
 

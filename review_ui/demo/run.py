@@ -62,6 +62,7 @@ class Desk:
     project: Project
     argilla: ArgillaDesk
     panel: Panel
+    clock: Clock
 
     def review(self) -> None:
         """Everything queued is rated by somebody, and the ratings are in the store. Raises StageRefused when nobody rated."""
@@ -71,12 +72,12 @@ class Desk:
         with self.project.open_store() as store:
             push(self.argilla, store, self.project.rubric)
             wanted = sum(store.missing_reviews(store.items()).values())
-            with progress("simulated reviewers", total=wanted) as advance:
+            with self.clock.part("reviewing"), progress("simulated reviewers", total=wanted) as advance:
                 done = self.panel.work(advance)
             pulled = pull(self.argilla, store, self.project.rubric)
         if not done and not pulled.new:
-            raise StageRefused(f"{self.project.folder}: {wanted} reviews are missing, and Argilla shows nothing pending to the simulated "
-                               "reviewers; look at the queues with `redpen review status`")
+            raise StageRefused(f"{self.project.folder}: {wanted} reviews are missing, and Argilla shows nothing pending to the "
+                               "simulated reviewers; look at the queues with `redpen review status`")
 
 
 def run(options: DemoOptions) -> DemoResult:
@@ -92,12 +93,11 @@ def run(options: DemoOptions) -> DemoResult:
     project = _project(options, base)
     note(f"{project.folder}: {len(facts.facts())} facts of the standard library; the reviewers are simulated")
     with appliance as running:
-        desk = _desk(project, running, seed=options.seed)
+        desk = _desk(project, running, seed=options.seed, clock=clock)
         state = _next(project, options)
         while state.waiting_for == "reviews":
             note(f"round {state.round}: {state}")
-            with clock.part("reviewing"):
-                desk.review()
+            desk.review()
             state = _next(project, options)
     return DemoResult(folder=project.folder, rows=tuple(table.demo_rows(project, oracle.judge)),
                       wall_seconds=clock.wall_seconds(), split_seconds=clock.split())
@@ -130,8 +130,8 @@ def _project(options: DemoOptions, base: str) -> Project:
         (folder / "rubric.yaml").write_text(text_of("rubric.yaml"), encoding="utf-8")
         config.write_text(text, encoding="utf-8")  # last: a folder without it is begun anew
     elif config.read_text(encoding="utf-8") != text:
-        raise InvalidInput(f"{config}: is not what `redpen demo --model {options.model} --seed {options.seed}` writes; give the demo a "
-                           "folder of its own with --dir, or delete this one to begin again")
+        raise InvalidInput(f"{config}: is not what `redpen demo --model {options.model} --seed {options.seed}` writes; give the "
+                           "demo a folder of its own with --dir, or delete this one to begin again")
     return Project.at(folder)
 
 
@@ -141,7 +141,7 @@ def _config(options: DemoOptions, base: str) -> str:
     return template.replace("{base}", base) + f"\nseed: {options.seed}\n"
 
 
-def _desk(project: Project, running: Running, *, seed: int) -> Desk:
+def _desk(project: Project, running: Running, *, seed: int, clock: Clock) -> Desk:
     """Datasets from the rubric, an account for each simulated person."""
     from feedback.desk.argilla_desk import connect
     from feedback.desk.setup import setup
@@ -151,5 +151,5 @@ def _desk(project: Project, running: Running, *, seed: int) -> Desk:
     people = simulation.REVIEWERS
     accounts = enroll(running.url, running.api_key, workspace=project.config.argilla.workspace, people=people,
                       home=project.folder / "argilla")
-    return Desk(project=project, argilla=argilla, panel=Panel(
+    return Desk(project=project, argilla=argilla, clock=clock, panel=Panel(
         url=running.url, people=people, accounts=accounts, oracle=oracle.judge, rubric=project.rubric, seed=seed))
