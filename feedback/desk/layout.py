@@ -138,11 +138,11 @@ def _rate(rubric: Rubric, kind: Kind) -> Layout:
                           "Cannot tell is honest: it is counted and decides nothing.", True, verdicts),
                  Question("labels", FLAGS, "The answer...", "Tick what is so; leave both empty when neither is.", False, flags)]
     if spans:
-        questions.append(Question("span", SPANS, "Mark what is wrong in the answer",
-                                  "Choose a label, then drag over the words in the answer.", False, spans))
+        questions.append(Question("span", SPANS, "Mark it: click a label, then drag over the words",
+                                  "Hold Shift to mark single characters. Click a mark's label to remove it.", False, spans))
     questions += [Question("rating", criterion.name, criterion.title, f"{criterion.scale[-1]} is best.", criterion.required,
                            tuple((str(value), str(value)) for value in criterion.scale)) for criterion in rubric.criteria]
-    return Layout(kind.name, _guidelines(rubric), fields, (*questions, *_texts(rubric, "Better answer")), kind.reviews)
+    return Layout(kind.name, _guidelines(rubric), fields, (*questions, *_texts(rubric, "Better answer (optional)")), kind.reviews)
 
 
 def _rank(rubric: Rubric, kind: Kind) -> Layout:
@@ -150,15 +150,16 @@ def _rank(rubric: Rubric, kind: Kind) -> Layout:
     titles = {name: f"Answer {number}" for number, name in enumerate(names, start=1)}
     fields = (Field(PROMPT, "Question"), Field(REFERENCE, "Reference (evidence)", required=False),
               *(Field(name, title) for name, title in titles.items()))
-    ranking = Question("ranking", RANKING, "Rank the answers, best first",
-                       "Drag each answer into a rank. Equally good answers share one: a tie is a judgement.", True,
+    ranking = Question("ranking", RANKING, "Rank the answers, best first; equal ones may share a rank",
+                       "Drag each answer into a rank, or type its rank. A tie is a judgement.", True,
                        tuple(titles.items()))
-    return Layout(kind.name, _guidelines(rubric), fields, (ranking, *_texts(rubric, "Better than the best answer")), kind.reviews)
+    texts = _texts(rubric, "Better than the best of them (optional)")
+    return Layout(kind.name, _guidelines(rubric), fields, (ranking, *texts), kind.reviews)
 
 
 def _texts(rubric: Rubric, better: str) -> list[Question]:
-    rewrite = Question("text", REWRITE, better, "Optional: the answer you would have given.", False)
-    comment = Question("text", COMMENT, "Comment", "Optional: anything the next reader should know.", False)
+    rewrite = Question("text", REWRITE, better, "The answer you would have given.", False)
+    comment = Question("text", COMMENT, "Comment (optional)", "Anything the next reader should know.", False)
     return [question for question, wanted in ((rewrite, rubric.rewrite), (comment, rubric.comment)) if wanted]
 
 
