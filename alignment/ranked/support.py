@@ -33,7 +33,7 @@ def obstacle(config: Any) -> str | None:
     kinds = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
     others = set(getattr(config, "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
     if any(getattr(config, name, None) is not None for name in ("output_router_logits", "num_experts", "num_local_experts")):
-        return "it is a mixture of experts, whose routing loss is not the same over a packed row"
+        return "it is a mixture of experts, whose routing depends on the whole row; its routing loss is left out"
     if others:
         return f"it has layers of the kind {', '.join(sorted(others))}, which carry a state from one completion to the next"
     if getattr(config, "use_bidirectional_attention", None) or not getattr(config, "is_causal", True):
