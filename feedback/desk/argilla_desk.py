@@ -1,0 +1,139 @@
+"""The real desk: Argilla 2.x through its SDK, and through the SDK's own HTTP client where its objects would be slow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from feedback.config import DeskConfig
+from feedback.desk.argilla_layout import changes, read_layout, settings
+from feedback.desk.argilla_server import Server
+from feedback.desk.codec import RecordDraft
+from feedback.desk.desk import Counts, Dataset, Page, Progress, Record, Response
+from feedback.desk.layout import Layout, is_review_dataset
+from feedback.ids import ItemId, ReviewerId
+
+PAGE = 500
+"""Records in one page of a listing; the server gives at most 1000."""
+
+
+def connect(config: DeskConfig, *, url: str, api_key: str,
+            advice: str = "check the address, and that the server runs") -> ArgillaDesk:
+    """The workspace on the server at `url`. Raises DeskUnreachable with the advice, or DeskRefused when the key is no good."""
+    return ArgillaDesk(Server.open(url, api_key, advice=advice), config.workspace)
+
+
+class ArgillaDesk:
+    """A workspace on an Argilla server; see `feedback.desk.desk.Desk` for what each method promises."""
+
+    def __init__(self, server: Server, workspace: str) -> None:
+        self.workspace = workspace
+        self._server = server
+
+    def has_workspace(self) -> bool:
+        """True when the workspace exists and this user may see it."""
+        return self._workspace_id() is not None
+
+    def create_workspace(self) -> None:
+        """Make the workspace."""
+        self._server.send("POST", "workspaces", json={"name": self.workspace})
+
+    def datasets(self) -> dict[str, Dataset]:
+        """The workspace's datasets by name."""
+        found = self._server.send("GET", "me/datasets", params={"workspace_id": self._workspace_id()})["items"]
+        return {one["name"]: self._dataset(one) for one in found}
+
+    def create_dataset(self, layout: Layout) -> Dataset:
+        """Make a dataset and open it to reviewers."""
+        import argilla
+
+        with self._server.explained() as client:
+            workspace = client.workspaces(self.workspace)
+            made = argilla.Dataset(layout.name, workspace=workspace, settings=settings(layout, client), client=client).create()
+        return self._dataset(self._server.send("GET", f"datasets/{made.id}"))
+
+    def delete_dataset(self, dataset: Dataset) -> None:
+        """Remove a dataset; only used on one whose creation was interrupted."""
+        self._server.send("DELETE", f"datasets/{dataset.id}")
+
+    def update_dataset(self, dataset: Dataset, layout: Layout) -> None:
+        """Bring guidelines, titles and descriptions up to the layout."""
+        self._server.send("PATCH", f"datasets/{dataset.id}", json={"guidelines": layout.guidelines})
+        for kind in ("fields", "questions"):
+            found = self._server.send("GET", f"datasets/{dataset.id}/{kind}")["items"]
+            for id, change in changes(found, layout):
+                self._server.send("PATCH", f"{kind}/{id}", json=change)
+
+    def upsert(self, dataset: Dataset, records: Sequence[RecordDraft]) -> dict[ItemId, str]:
+        """Add the records, or find those that are there already."""
+        items = [{"external_id": one.item_id, "fields": one.fields, "metadata": one.metadata} for one in records]
+        made = self._server.send("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": items})["items"]
+        return {ItemId(one["external_id"]): one["id"] for one in made}
+
+    def pages(self, dataset: Dataset) -> Iterator[Page]:
+        """All records with their responses."""
+        offset = 0
+        while True:
+            params = {"offset": offset, "limit": PAGE, "include": "responses"}
+            found = self._server.send("GET", f"datasets/{dataset.id}/records", params=params)
+            yield Page(records=tuple(_record(one) for one in found["items"]), total=found["total"])
+            offset += PAGE
+            if offset >= found["total"]:
+                return
+
+    def record(self, record_id: str) -> Record | None:
+        """One record with its responses; None when it does not exist any more."""
+        found = self._server.send("GET", f"records/{record_id}", missing_is_none=True)
+        return None if found is None else _record(found)
+
+    def users(self) -> dict[ReviewerId, str]:
+        """Every account's user name by id."""
+        return {ReviewerId(one["id"]): one["username"] for one in self._server.send("GET", "users")["items"]}
+
+    def reviewers(self) -> set[str]:
+        """Names of the annotators who may rate in this workspace."""
+        found = self._server.send("GET", f"workspaces/{self._workspace_id()}/users")["items"]
+        return {one["username"] for one in found if one["role"] == "annotator"}
+
+    def progress(self, dataset: Dataset) -> Progress:
+        """How far a dataset is."""
+        counted = self._server.send("GET", f"datasets/{dataset.id}/progress")
+        users = self._server.send("GET", f"datasets/{dataset.id}/users/progress")["users"]
+        return Progress(records=counted["total"], pending=counted["pending"],
+                        users={one["username"]: _counts(one["pending"], one["completed"]) for one in users})
+
+    def _workspace_id(self) -> str | None:
+        found = self._server.send("GET", "me/workspaces")["items"]
+        return next((one["id"] for one in found if one["name"] == self.workspace), None)
+
+    def _dataset(self, found: dict[str, Any]) -> Dataset:
+        layout = None
+        if is_review_dataset(found["name"]):
+            kinds = ("fields", "questions")
+            fields, questions = (self._server.send("GET", f"datasets/{found['id']}/{kind}")["items"] for kind in kinds)
+            layout = read_layout(found, fields, questions)
+        return Dataset(id=found["id"], name=found["name"], layout=layout, ready=found["status"] == "ready",
+                       active_at=_moment(found["last_activity_at"]))
+
+
+def _record(found: dict[str, Any]) -> Record:
+    return Record(id=found["id"], item_id=found.get("external_id"),
+                  responses=tuple(_response(one) for one in found.get("responses") or ()))
+
+
+def _response(found: dict[str, Any]) -> Response:
+    values = {name: value["value"] for name, value in (found.get("values") or {}).items()}
+    return Response(id=found["id"], user_id=ReviewerId(found["user_id"]), status=found["status"], values=values,
+                    updated_at=_moment(found["updated_at"]))
+
+
+def _counts(pending: dict[str, int], completed: dict[str, int]) -> Counts:
+    return Counts(submitted_on_pending=pending["submitted"], submitted_on_completed=completed["submitted"],
+                  unfinished_on_pending=pending["draft"] + pending["discarded"])
+
+
+def _moment(text: str) -> datetime:
+    """A time of the server, which tells UTC without saying so."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,144 @@
+"""`redpen review`: the reviewers' desk, from the command line."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feedback.terminal import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from feedback.desk.argilla_desk import ArgillaDesk
+    from feedback.desk.project import DeskProject
+    from feedback.desk.pull import PullReport
+    from feedback.desk.push import PushReport
+    from feedback.desk.status import DeskStatus
+    from feedback.rubric import Rubric
+    from feedback.store.store import Store
+
+review_app = typer.Typer(no_args_is_help=True, help="What reviewers see in Argilla, and what they answered.")
+
+Folder = Annotated[Path, typer.Option("--dir", help="The project's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@review_app.command()
+def setup(dir: Folder = Path(), dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+          json: Json = False) -> None:
+    """Make the workspace and its datasets from rubric.yaml."""
+    from feedback.desk.setup import setup as apply
+
+    project, rubric, desk = _connected(dir)
+    plan = apply(desk, rubric, project.queues, dry_run=dry_run)
+    if json:
+        print_json(plan)
+        return
+    for step in plan.steps or ("nothing to do",):
+        typer.echo(f"would {step}" if dry_run and plan.steps else step)
+
+
+@review_app.command()
+def push(dir: Folder = Path(), json: Json = False) -> None:
+    """Put the store's queue in front of the reviewers, every item once."""
+    from feedback.desk.push import push as run
+
+    with _at_work(dir) as (rubric, desk, store):
+        report = run(desk, store, rubric)
+    if json:
+        print_json(report)
+    else:
+        _tell_push(report)
+
+
+@review_app.command()
+def pull(dir: Folder = Path(),
+         full: Annotated[bool, typer.Option("--full", help="Read datasets without activity as well.")] = False,
+         json: Json = False) -> None:
+    """Bring submitted answers into the store."""
+    from feedback.desk.pull import pull as run
+
+    with _at_work(dir) as (rubric, desk, store):
+        report = run(desk, store, rubric, full=full)
+    if json:
+        print_json(report)
+    else:
+        _tell_pull(report)
+
+
+@review_app.command()
+def sync(dir: Folder = Path(), json: Json = False) -> None:
+    """Push, then pull."""
+    from feedback.desk.pull import pull as run_pull
+    from feedback.desk.push import push as run_push
+
+    with _at_work(dir) as (rubric, desk, store):
+        pushed, pulled = run_push(desk, store, rubric), run_pull(desk, store, rubric)
+    if json:
+        print_json({"push": pushed.model_dump(mode="json"), "pull": pulled.model_dump(mode="json")})
+    else:
+        _tell_push(pushed)
+        _tell_pull(pulled)
+
+
+@review_app.command()
+def status(dir: Folder = Path(), json: Json = False) -> None:
+    """What waits for reviewers, by dataset and by reviewer."""
+    from feedback.desk.status import status as find
+
+    with _at_work(dir) as (_, desk, store):
+        found = find(desk, store)
+    if json:
+        print_json({**found.model_dump(mode="json"), "reviews_missing": found.reviews_missing})
+    else:
+        _tell_status(found)
+
+
+def _connected(folder: Path) -> tuple[DeskProject, Rubric, ArgillaDesk]:
+    import os
+
+    from feedback.desk.argilla_desk import connect
+    from feedback.desk.project import connection, project_rubric, read_desk_project
+
+    project = read_desk_project(folder)
+    rubric = project_rubric(folder, project)
+    there = connection(folder, project.argilla, environ=os.environ)
+    return project, rubric, connect(project.argilla, url=there.url, api_key=there.api_key, advice=there.advice)
+
+
+@contextmanager
+def _at_work(folder: Path) -> Iterator[tuple[Rubric, ArgillaDesk, Store]]:
+    from feedback.desk.project import open_project_store
+
+    project, rubric, desk = _connected(folder)
+    with open_project_store(folder, project) as store:
+        yield rubric, desk, store
+
+
+def _tell_push(report: PushReport) -> None:
+    where = ", ".join(f"{name} {count}" for name, count in sorted(report.datasets.items()))
+    typer.echo(f"pushed {report.pushed} items" + (f" ({where})" if where else "") + f"; {report.already} were there")
+
+
+def _tell_pull(report: PullReport) -> None:
+    typer.echo(f"pulled {report.new} new, {report.changed} changed, {report.deleted} withdrawn")
+    if report.kept:
+        note(f"{report.kept} ratings are kept though their reviewer's account is gone from Argilla")
+    for rejected in report.rejected:
+        note(f"record {rejected.record_id}, {rejected.reviewer}: rejected; " + "; ".join(rejected.problems))
+    for item in report.unknown_items:
+        note(f"answered in Argilla, but no item of this store: {item}")
+
+
+def _tell_status(found: DeskStatus) -> None:
+    print_table(("dataset", "records", "waiting", "reviews missing"),
+                ((one.name, one.items, one.pending, one.reviews_missing) for one in found.datasets))
+    print_table(("reviewer", "submitted", "waiting", "drafts and skipped"),
+                ((one.name + (" (simulated)" if one.simulated else ""), one.submitted, one.waiting, one.unfinished)
+                 for one in found.reviewers))
+    if found.unpushed:
+        typer.echo(f"{found.unpushed} items are not in Argilla yet; run `redpen review push`")
