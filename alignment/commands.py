@@ -122,7 +122,7 @@ def gate(
     number: Annotated[int | None, typer.Option("--round", help="A round of the project; the newest judged without it.")] = None,
     planned: Annotated[int | None, typer.Option(min=1, help="Reviews fixed beforehand; without it you may peek daily.")] = None,
     below: Annotated[float, typer.Option(min=0, max=1, help="The promised hallucination rate.")] = 0.02,
-    level: Annotated[float, typer.Option(min=0.5, max=0.9999, help="One-sided confidence.")] = 0.95,
+    level: Annotated[float, typer.Option(min=0.501, max=0.9999, help="One-sided confidence.")] = 0.95,
     attempt: Annotated[int, typer.Option(min=0, help="Which candidate this is: the k-th spends alpha / 2^k.")] = 0,
     folder: Dir = Path("."),
     as_json: Json = False,

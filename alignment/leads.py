@@ -28,4 +28,4 @@ def identify(project: Project) -> str:
 
 def may_approve(user: DeskUser, *, leads: tuple[str, ...]) -> bool:
     """An owner, an admin of this workspace, or a listed lead who has an account in it."""
-    return user.role == "owner" or user.in_workspace and (user.role == "admin" or user.name in leads)
+    return user.role == "owner" or (user.in_workspace and (user.role == "admin" or user.name in leads))
