@@ -28,11 +28,10 @@ Value: TypeAlias = str | float
 Ratings: TypeAlias = Mapping[str, Mapping[str, Value]]
 """Item -> reviewer -> value."""
 
-RESAMPLES = 1000
 CONFIDENCE = 0.95
 
 
-def krippendorff_alpha(ratings: Ratings, level: Level, *, seed: int = 0) -> Figure:
+def krippendorff_alpha(ratings: Ratings, level: Level, *, seed: int = 0, resamples: int = 1000) -> Figure:
     """Alpha with a percentile interval from resampling items; n is the number of items with at least two ratings.
 
     Ordinal and interval values must be numbers. Unscored when fewer than two items have two ratings, or when all those
@@ -47,7 +46,7 @@ def krippendorff_alpha(ratings: Ratings, level: Level, *, seed: int = 0) -> Figu
         return Unscored(reason=f"all ratings of {len(paired)} items are {paired[0][0]!r}; agreement cannot be told from habit")
     chance = np.random.default_rng(seed)
     each = np.full(len(paired), 1 / len(paired))
-    resampled = [panel.alpha(chance.multinomial(len(paired), each).astype(float)) for _ in range(RESAMPLES)]
+    resampled = [panel.alpha(chance.multinomial(len(paired), each).astype(float)) for _ in range(resamples)]
     low, high = np.quantile([alpha for alpha in resampled if alpha is not None], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Measured(value=whole, n=len(paired), low=float(low), high=float(high), level=CONFIDENCE,
                     method=f"krippendorff's alpha ({level}), bootstrap over items")
