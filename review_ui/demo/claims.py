@@ -45,8 +45,8 @@ MISSING = _any(
     r"\b(?:is not|isn't) (?:a|an|in|part of) (?:\w+ ){0,3}(?:parameter|argument|function|module|name|library)")
 """Says that something does not exist."""
 RUDE = _any(
-    r"\bugh\b", r"\bobviously\b", r"\bread the docs\b", r"\brtfm\b", r"\bstupid", r"\bidiot", r"\bdumb\b", r"\blazy\b", r"\bduh\b",
-    r"\bsilly question", r"\bwaste my time")
+    r"\bugh\b", r"\bobviously\b", r"\bread the docs\b", r"\brtfm\b", r"\bstupid", r"\bidiot", r"\bdumb\b", r"\blazy\b",
+    r"\bduh\b", r"\bsilly question", r"\bwaste my time")
 WARNED = _any(r"\b(?:not|n't|never|avoid|instead of|rather than)\b[^.`]{0,20}$")
 """Ends right before a name that is warned against."""
 
