@@ -89,5 +89,5 @@ def test_everything_answers_an_item_is_pushed_and_a_signal_leaves_nothing(projec
 def test_a_killed_serve_leaves_nothing_either(project: Path, child: subprocess.Popen[str]) -> None:
     json.loads(child.stdout.readline())
     child.kill()
-    child.wait()
+    assert child.wait() == -signal.SIGKILL
     until(lambda: not processes_of(project))

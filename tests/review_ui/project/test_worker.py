@@ -95,7 +95,9 @@ def test_a_worker_that_is_done_is_not_started_again(make: Callable[..., Worker])
 
 
 def test_a_worker_that_never_ran_can_be_stopped(make: Callable[..., Worker]) -> None:
-    make("pass").stop()
+    idle = make("pass")
+    idle.stop()
+    assert not idle.log.exists()
 
 
 def test_the_last_line_of_a_log_that_says_nothing_is_told_as_such(tmp_path: Path) -> None:
