@@ -9,16 +9,14 @@ from typing import Any
 
 from alignment.config import DpoConfig
 from alignment.pairs import EncodedPair, encode_pairs, read_pairs
-from feedback.config import Strict
 from feedback.errors import StageRefused
 from feedback.lineage import Manifest, read_manifest
 from feedback.terminal import tracked
 from sft.adapters import check_base, input_hash, parent_id, save_adapter
-from sft.config import LoraConfig, ModelConfig
 from sft.model import Base, is_exact, load_base, set_threads
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments, world_size
-from sft.training import build, sets_hash, start_adapter, train, without_preparation, writing_together
+from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
 
 RECIPE = Recipe(kind="DPOConfig", learning_rate=1e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=5)
 TOLERANCE = 1e-3
@@ -27,13 +25,10 @@ TOLERANCE_ROUNDED = 2e-2
 """The same for a base held in fewer bits."""
 
 
-class DpoStage(Strict):
+class DpoStage(StageConfig):
     """Everything that decides a DPO adapter, beside its training sets, its parent and its reference."""
 
-    model: ModelConfig
-    lora: LoraConfig = LoraConfig()
     dpo: DpoConfig = DpoConfig()
-    seed: int = 0
 
 
 def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference: Path | None = None, out: Path) -> Manifest:

@@ -16,11 +16,11 @@ from feedback.schemas import Prompt
 from feedback.terminal import note, tracked
 from sft.adapters import load_policy, save_adapter
 from sft.chat import Encoded, encoder
-from sft.config import LoraConfig, ModelConfig
+from sft.config import ModelConfig
 from sft.model import Base, load_base, set_threads
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments
-from sft.training import build, sets_hash, start_adapter, train, without_preparation, writing_together
+from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
 
 RECIPE = Recipe(kind="RewardConfig", learning_rate=5e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=6)
 METRICS = "metrics.json"
@@ -28,13 +28,10 @@ HEAD = "score"
 """Name of the layer that turns the last token's state into the reward."""
 
 
-class RewardStage(Strict):
+class RewardStage(StageConfig):
     """Everything that decides a reward model, beside its training sets."""
 
-    model: ModelConfig
-    lora: LoraConfig = LoraConfig()
     reward: RewardConfig = RewardConfig()
-    seed: int = 0
 
 
 class RewardMetrics(Strict):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feedback.config import Strict
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.ids import content_hash
 from feedback.jsonl import read_rows
@@ -16,23 +15,20 @@ from feedback.lineage import Manifest, read_manifest
 from feedback.schemas import Message, SftExample
 from sft.adapters import input_hash, parent_id, save_adapter
 from sft.chat import Encoded, encoder
-from sft.config import LoraConfig, ModelConfig, SftConfig
+from sft.config import ModelConfig, SftConfig
 from sft.model import Base, load_base, set_threads
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments
-from sft.training import build, sets_hash, start_adapter, train, without_preparation, writing_together
+from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
 
 RECIPE = Recipe(kind="SFTConfig", learning_rate=5e-4, batch_size=16, epochs=3, fewest_steps=40, most_epochs=10)
 ROWS = "sft.jsonl"
 
 
-class SftStage(Strict):
+class SftStage(StageConfig):
     """Everything that decides an SFT adapter, beside its training sets and its parent."""
 
-    model: ModelConfig
-    lora: LoraConfig = LoraConfig()
     sft: SftConfig = SftConfig()
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,13 @@ def _by_size(recipe: Recipe, given: Mapping[str, Any], rows: int) -> dict[str, A
     per_step = batch * int(given.get("gradient_accumulation_steps", 1)) * world_size()
     per_epoch = math.ceil(rows / per_step)
     epochs = min(max(recipe.epochs, math.ceil(recipe.fewest_steps / per_epoch)), recipe.most_epochs)
-    steps = math.ceil(per_epoch * float(given.get("num_train_epochs", epochs)))
+    steps = int(given.get("max_steps", -1))
+    if steps < 0:
+        steps = math.ceil(per_epoch * float(given.get("num_train_epochs", epochs)))
+    # The first step of a warm-up has the learning rate 0: a short run cannot afford it.
     return {"learning_rate": recipe.learning_rate, "per_device_train_batch_size": batch, "num_train_epochs": epochs,
-            "lr_scheduler_type": "cosine", "warmup_steps": 0.05, "report_to": "none", "logging_steps": max(1, steps // 50)}
+            "lr_scheduler_type": "cosine", "warmup_steps": 0.05 if steps >= 40 else 0, "report_to": "none",
+            "logging_steps": max(1, steps // 50)}
 
 
 def _checkpoints(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,31 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
+from feedback.config import Strict
 from feedback.errors import InvalidInput, StageRefused
 from feedback.ids import content_hash, file_hash
 from feedback.lineage import MANIFEST, Draft, manifest_hash, writing
 from feedback.terminal import progress
 from sft.adapters import adapter_weights, new_adapter, with_adapter
-from sft.config import LoraConfig
-from sft.model import Base, Task
+from sft.config import LoraConfig, ModelConfig
+from sft.model import Base, Task, device_of
 from sft.silence import quiet
 from sft.trainer_args import is_main_process, world_size
 from sft.watching import SECONDS_BETWEEN_CHECKPOINTS, last_checkpoint, watcher
 
 
+class StageConfig(Strict):
+    """What the configurations of all training stages hold."""
+
+    model: ModelConfig
+    lora: LoraConfig = LoraConfig()
+    seed: int = 0
+
+
 @contextmanager
-def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config: BaseModel) -> Iterator[Draft]:
+def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config: StageConfig) -> Iterator[Draft]:
     """`lineage.writing` for all processes of `accelerate launch`: the first writes the folder, the others work inside it."""
     if world_size() == 1:
         with writing(out, stage=stage, inputs=inputs, config=config) as draft:
             yield draft
         return
-    from accelerate import PartialState
+    with quiet():
+        from accelerate import PartialState
 
-    everyone = PartialState()
-    if everyone.is_main_process:
+        # Without a word about the device it would not join processes that share a CPU.
+        everyone = PartialState(cpu=device_of(config.model) == "cpu")
+    if is_main_process():
         with writing(out, stage=stage, inputs=inputs, config=config) as draft:
             everyone.wait_for_everyone()
             yield draft

@@ -23,6 +23,11 @@ def stage(base: Path, **sampling: object) -> generate.GenerateStage:
     return generate.GenerateStage(model=tiny_config(base), sampling=SamplingConfig.model_validate(settings), seed=3)
 
 
+def texts_of(out: Path) -> dict[str, str]:
+    """The answer to each prompt, of a folder with one answer each."""
+    return {row.prompt_id: row.text for row in read_rows(out / "completions.jsonl", Completion)}
+
+
 def unplugged_after(calls: int, real):
     """`real` for some calls, then an error."""
     made = []
