@@ -141,4 +141,4 @@ def _tell_status(found: DeskStatus) -> None:
                 ((one.name + (" (simulated)" if one.simulated else ""), one.submitted, one.waiting, one.unfinished)
                  for one in found.reviewers))
     if found.unpushed:
-        typer.echo(f"{found.unpushed} items are not in Argilla yet; run `redpen review push`")
+        typer.echo(f"items not in Argilla yet: {found.unpushed}; run `redpen review push`")

@@ -42,6 +42,9 @@ class DeskInMemory:
     reads: list[str] = field(default_factory=list)
     """Names of the datasets whose records were listed."""
 
+    def close(self) -> None:
+        """There is nothing to give back."""
+
     def has_workspace(self) -> bool:
         self._reach()
         return self.made

@@ -31,6 +31,10 @@ class ArgillaDesk:
         self.workspace = workspace
         self._server = server
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._server.close()
+
     def has_workspace(self) -> bool:
         """True when the workspace exists and this user may see it."""
         return self._workspace_id() is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -26,18 +27,21 @@ class Server:
         self._client = client
         self._url = url
         self._advice = advice
+        # The SDK keeps its last client for ever, and with it the open connections.
+        self._closing = weakref.finalize(self, client.http_client.close)
 
     @classmethod
     def open(cls, url: str, api_key: str, *, advice: str) -> Self:
         """The server at `url`. Raises DeskUnreachable with the advice, or DeskRefused when the key is no good."""
         import argilla
 
-        try:
-            with _explained(url, advice):
-                return cls(argilla.Argilla(api_url=url, api_key=api_key, retries=1), url, advice)
-        except ValueError as error:
-            # Something answers there, but not with what an Argilla says about its user.
-            raise DeskUnreachable(f"{url}: what answers there is not an Argilla 2.x server; {advice}") from error
+        _check(url, api_key, advice)
+        with _explained(url, advice):
+            return cls(argilla.Argilla(api_url=url, api_key=api_key, retries=1), url, advice)
+
+    def close(self) -> None:
+        """Give the connections back; it also happens when the server object is forgotten."""
+        self._closing()
 
     @contextmanager
     def explained(self) -> Iterator[argilla.Argilla]:
@@ -67,6 +71,22 @@ class Server:
                     raise
             time.sleep(0.5 * (TRIES - left))
         raise AssertionError("the last try returns or raises")
+
+
+def _check(url: str, api_key: str, advice: str) -> None:
+    """Ask who the key belongs to. The SDK asks as well, but cannot tell a refusal from a page of another program."""
+    import httpx
+
+    try:
+        with _explained(url, advice):
+            answer = httpx.get(f"{url}/api/v1/me", headers={"X-Argilla-Api-Key": api_key}, timeout=30, follow_redirects=True)
+            if answer.status_code != 404:
+                answer.raise_for_status()
+        known = answer.status_code == 200 and "username" in answer.json()
+    except (ValueError, TypeError):
+        known = False
+    if not known:
+        raise DeskUnreachable(f"{url}: what answers there is not an Argilla 2.x server; {advice}")
 
 
 @contextmanager

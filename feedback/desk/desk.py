@@ -89,6 +89,9 @@ class Desk(Protocol):
 
     workspace: str
 
+    def close(self) -> None:
+        """Give the connections back."""
+
     def has_workspace(self) -> bool:
         """True when the workspace exists and this user may see it."""
 
