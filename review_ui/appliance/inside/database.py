@@ -18,19 +18,23 @@ READERS = 4
 """Threads that answer searches at once; each holds a connection of its own."""
 
 
-def configure_connections() -> None:
-    """Set the pragmas on every connection that SQLAlchemy opens from now on.
+FLUSHED_AT_COMMIT = ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {BUSY_TIMEOUT_MS}")
+"""Pragmas of the worker: people read while one writes, and a commit is on the disk."""
+FLUSHED_AT_RESPONSE = ("journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 0", "busy_timeout = 0",
+                       "cache_size = -16000")
+"""Pragmas of the server, where durability.py flushes and driver.py waits."""
 
-    WAL lets people read while one writes; `synchronous = FULL` keeps what was acknowledged through a power cut.
-    """
-    event.listen(Engine, "connect", _set_pragmas)
 
+def configure_connections(pragmas: Sequence[str]) -> None:
+    """Set the pragmas on every connection that SQLAlchemy opens from now on."""
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {BUSY_TIMEOUT_MS}", "cache_size = -16000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(Engine, "connect", set_pragmas)
 
 
 def file_of(database_url: str) -> str:

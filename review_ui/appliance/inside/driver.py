@@ -2,7 +2,7 @@
 
 aiosqlite hands every call to a thread and waits for it: about 170 hops for one saved answer, each of which wakes the
 whole stack of middleware. Most statements take less time than one hop, so here they run where they are called, and only
-what is slow goes to a thread: commits, which wait for the disk, and statements that took long the last time.
+what took long the last time goes to a thread. A commit does not wait for the disk; see durability.py.
 
 One writer at a time is SQLite's own rule. Within the process writers queue up in order (`_Turn`) before their first
 change, so none meets a locked database; a writer of another process is waited for without holding up anybody.
@@ -44,6 +44,14 @@ __version__ = "0.22.1"
 
 _threads = ThreadPoolExecutor(4, thread_name_prefix="sqlite")
 _slow: OrderedDict[str, None] = OrderedDict()
+
+
+_commits = SimpleNamespace(total=0)
+
+
+def commits() -> int:
+    """How many transactions this process has committed."""
+    return int(_commits.total)
 
 
 def install() -> None:
@@ -145,8 +153,9 @@ class Connection:
         if not self._conn.in_transaction:
             self._give_turn()
             return
-        # The turn is kept until the disk has it; when the commit fails it is kept until the rollback.
-        await _in_thread(self._conn.commit)
+        # When it fails the turn is kept until the rollback.
+        await _timed("COMMIT", self._conn.commit)
+        _commits.total += 1
         self._give_turn()
 
     async def rollback(self) -> None:

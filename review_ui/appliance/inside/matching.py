@@ -63,7 +63,8 @@ class Matching:
         return source
 
 
-def matching(dataset: Dataset, *, query: TextQuery | str | None, filter: Filter | None, without: UUID | None = None) -> Matching | None:
+def matching(dataset: Dataset, *, query: TextQuery | str | None, filter: Filter | None,
+             without: UUID | None = None) -> Matching | None:
     """What a search asks for; None when its text holds no searchable word, which finds nothing."""
     text = TextQuery(q=query) if isinstance(query, str) else query
     hits = parse(text.q) if text is not None else EVERYTHING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sqlite3
 from pathlib import Path
@@ -17,14 +18,14 @@ def main() -> None:
     home = Path(arguments.home)
     configure(home, url=arguments.url, redis=arguments.redis)
     from . import driver
-    from .database import configure_connections
+    from .database import FLUSHED_AT_RESPONSE, configure_connections
 
     driver.install()
-    configure_connections()
+    configure_connections(FLUSHED_AT_RESPONSE)
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import engine, owner, schema, trimming  # noqa: F401
+    from . import durability, engine, owner, schema, trimming  # noqa: F401
 
     database = home / "argilla.db"
     migrate(database)
@@ -32,6 +33,9 @@ def main() -> None:
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
+    app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
+    durability.fold_log(database)
+    _settle_memory()
     _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
 
 
@@ -89,6 +93,13 @@ def _revision(database: Path) -> str | None:
         return None
     finally:
         connection.close()
+
+
+def _settle_memory() -> None:
+    """What was imported stays for good, so the collector need not look at it with every few requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _serve(app: object, *, descriptor: int, ready: Path) -> None:

@@ -27,6 +27,7 @@ SEPARATOR = "\ue000"
 
 # A word as Unicode's word boundaries see it: an apostrophe or dot between letters or digits does not end it, a hyphen does.
 _WORD = re.compile(r"\w+(?:['.\u2019]\w+|(?<=\d),(?=\d)\w+)*")
+_CLOSING_QUOTE = re.compile(r'((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SPACE = " \t\n\r"
 _ENDS_WORD = frozenset('"|+()' + _SPACE)
 _SAME_FIELD = 1_000_000
@@ -58,28 +59,48 @@ def parse(query: str) -> Hits | None:
     cleaned = query.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ").replace(SEPARATOR, " ")
     if cleaned.strip() == "*":
         return EVERYTHING
-    return _Parser(cleaned, _Budget()).result()
+    return _Parser(_Query(cleaned, _brackets(cleaned)), 0, len(cleaned)).result()
 
 
 @dataclass(slots=True)
-class _Budget:
-    terms: int = MAX_TERMS
-    brackets: int = MAX_DEPTH
+class _Query:
+    text: str
+    closed_at: dict[int, int]
+    """Where each bracket that is closed is closed."""
+    terms: int = 0
+    depth: int = 0
+
+
+def _brackets(text: str) -> dict[int, int]:
+    closed_at: dict[int, int] = {}
+    opened: list[int] = []
+    escaped = False
+    for at, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == "(":
+            opened.append(at)
+        elif character == ")" and opened:
+            closed_at[opened.pop()] = at
+    return closed_at
 
 
 class _Parser:
-    """Reads one text, or the inside of one pair of brackets, from left to right."""
+    """Reads a part of the query, the whole or the inside of a pair of brackets, from left to right."""
 
-    def __init__(self, text: str, budget: _Budget) -> None:
-        self._text = text
-        self._budget = budget
-        self._at = 0
+    def __init__(self, query: _Query, start: int, end: int) -> None:
+        self._query = query
+        self._text = query.text
+        self._at = start
+        self._end = end
         self._top: Hits | None = None
         self._operator: Literal["AND", "OR"] | None = None
         self._negations = 0
 
     def result(self) -> Hits | None:
-        while self._at < len(self._text):
+        while self._at < self._end:
             character = self._text[self._at]
             if character == "-":
                 # Two in a row cancel out; even a space ends what they apply to.
@@ -106,22 +127,23 @@ class _Parser:
             self._word()
 
     def _group(self) -> None:
-        end = self._closing("(", ")")
-        if end is None or self._budget.brackets == 0:
+        end = self._query.closed_at.get(self._at)
+        if end is None or end >= self._end or self._query.depth == MAX_DEPTH:
             self._at += 1
             return
-        self._budget.brackets -= 1
-        inner = _Parser(self._text[self._at + 1:end], self._budget).result()
+        self._query.depth += 1
+        inner = _Parser(self._query, self._at + 1, end).result()
+        self._query.depth -= 1
         self._at = end + 1
         self._add(inner)
 
     def _phrase(self) -> None:
-        end = self._closing(None, '"')
-        if end is None:
+        closed = _CLOSING_QUOTE.match(self._text, self._at + 1, self._end)
+        if closed is None:
             self._at += 1
             return
-        text = _unescaped(self._text[self._at + 1:end])
-        self._at = end + 1
+        text = _unescaped(closed[1])
+        self._at = closed.end()
         slop = self._tilde()
         words = _WORD.findall(text)
         if slop and len(words) > 1:
@@ -132,9 +154,9 @@ class _Parser:
     def _word(self) -> None:
         characters: list[str] = []
         prefix = False
-        while self._at < len(self._text):
+        while self._at < self._end:
             character = self._text[self._at]
-            if character == "\\" and self._at + 1 < len(self._text):
+            if character == "\\" and self._at + 1 < self._end:
                 self._at += 1
                 characters.append(self._text[self._at])
                 prefix = False
@@ -147,37 +169,20 @@ class _Parser:
         self._tilde()
         self._add_term(_word_expression("".join(characters), prefix=prefix))
 
-    def _closing(self, opening: str | None, closing: str) -> int | None:
-        """Where the bracket or quote that begins here is closed; None when it never is."""
-        depth = 0
-        at = self._at
-        while at < len(self._text):
-            character = self._text[at]
-            if character == "\\":
-                at += 1
-            elif character == opening or (opening is None and depth == 0):
-                depth += 1
-            elif character == closing:
-                depth -= 1
-                if depth == 0:
-                    return at
-            at += 1
-        return None
-
     def _tilde(self) -> int:
         """Takes off a `~N` that follows; 0 when there is none or it holds no number."""
-        if not self._text.startswith("~", self._at):
+        if not self._text.startswith("~", self._at, self._end):
             return 0
         start = self._at + 1
         self._at = start
-        while self._at < len(self._text) and self._text[self._at] not in _ENDS_WORD:
+        while self._at < self._end and self._text[self._at] not in _ENDS_WORD:
             self._at += 1
         number = self._text[start:self._at][:4]
         return int(number) if number.isascii() and number.isdigit() else 0
 
     def _add_term(self, expression: str | None) -> None:
-        if expression is not None and self._budget.terms > 0:
-            self._budget.terms -= 1
+        if expression is not None and self._query.terms < MAX_TERMS:
+            self._query.terms += 1
             self._add(Hits(expression))
         else:
             self._add(None)

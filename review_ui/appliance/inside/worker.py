@@ -24,9 +24,9 @@ def main() -> None:
     _wait_for(home / "run" / "ready")
     configure(home, url=arguments.url, redis=arguments.redis)
     os.environ.pop("HF_HUB_OFFLINE")
-    from .database import configure_connections
+    from .database import FLUSHED_AT_COMMIT, configure_connections
 
-    configure_connections()
+    configure_connections(FLUSHED_AT_COMMIT)
     _without_pool()
     from argilla_server.jobs.queues import DEFAULT_QUEUE, HIGH_QUEUE, REDIS_CONNECTION
     from rq import SimpleWorker

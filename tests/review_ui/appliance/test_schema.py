@@ -1,0 +1,124 @@
+"""The text index follows the records, on the few columns of the server's tables that it reads."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from review_ui.appliance.inside import schema
+
+SERVER_TABLES = """
+    CREATE TABLE datasets (id CHAR(32) PRIMARY KEY);
+    CREATE TABLE fields (id INTEGER PRIMARY KEY, name VARCHAR, settings JSON, dataset_id CHAR(32));
+    CREATE TABLE records (id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME,
+        FOREIGN KEY (dataset_id) REFERENCES datasets (id) ON DELETE CASCADE);
+    CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR);
+    INSERT INTO datasets VALUES ('d');
+"""
+FIELDS = {"prompt": "text", "answer": "text", "chat": "chat", "table": "custom", "picture": "image"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    database = tmp_path / "argilla.db"
+    connection = sqlite3.connect(database)
+    connection.executescript(SERVER_TABLES)
+    connection.executemany("INSERT INTO fields (name, settings, dataset_id) VALUES (?, ?, 'd')",
+                           [(name, json.dumps({"type": kind})) for name, kind in FIELDS.items()])
+    connection.commit()
+    connection.close()
+    return database
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    assert schema.ensure(str(path))
+    opened = sqlite3.connect(path, isolation_level=None)
+    opened.execute("PRAGMA foreign_keys = ON")
+    yield opened
+    opened.close()
+
+
+def add(connection: sqlite3.Connection, record: str, **fields: object) -> None:
+    connection.execute("INSERT INTO records VALUES (?, ?, 'd', 'pending', '2026-01-01')", (record, json.dumps(fields)))
+
+
+def found(connection: sqlite3.Connection, expression: str) -> set[str]:
+    return {record for (record,) in connection.execute(
+        """SELECT document.record_id FROM redpen_text JOIN redpen_documents AS document ON document.number = redpen_text.rowid
+           WHERE redpen_text MATCH ?""", (expression,))}
+
+
+def test_a_record_is_found_as_soon_as_it_is_stored(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", prompt="What is Größe?", answer="A size")
+    assert found(connection, "grosse") == set()
+    assert found(connection, "GROßE") == found(connection, "size") == {"r1"}
+
+
+def test_a_field_has_a_column_of_its_own_by_its_name(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", prompt="alpha", answer="beta")
+    # By name: answer is c0, chat c1, picture c2, prompt c3, table c4.
+    assert found(connection, "{c0} : beta") == found(connection, "{c3} : alpha") == {"r1"}
+    assert found(connection, "{c3} : beta") == set()
+
+
+def test_chat_custom_and_nested_texts_are_found_and_images_are_not(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", chat=[{"role": "user", "content": "hello"}, {"role": "assistant", "content": "welcome"}],
+        table={"rows": [{"city": "Łódź"}]}, picture="data:image/png;base64,secret")
+    assert found(connection, "hello AND welcome") == found(connection, "city AND łodz") == {"r1"}
+    assert found(connection, "secret") == set()
+
+
+def test_a_phrase_does_not_join_two_messages(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", chat=[{"role": "user", "content": "hello"}, {"role": "user", "content": "there"}])
+    assert found(connection, '"hello there"') == set()
+
+
+def test_a_changed_record_is_found_by_its_new_words_only(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", prompt="before")
+    connection.execute("UPDATE records SET fields = ? WHERE id = 'r1'", (json.dumps({"prompt": "after"}),))
+    assert (found(connection, "before"), found(connection, "after")) == (set(), {"r1"})
+
+
+def test_a_rolled_back_record_leaves_nothing_in_the_index(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    add(connection, "r1", prompt="ghost")
+    connection.execute("ROLLBACK")
+    assert found(connection, "ghost") == set()
+
+
+def test_records_deleted_with_their_dataset_leave_the_index(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", prompt="gone")
+    connection.execute("DELETE FROM datasets")
+    assert found(connection, "gone") == set()
+    assert connection.execute("SELECT count(*) FROM redpen_documents").fetchone() == (0,)
+
+
+def test_an_index_is_built_for_records_that_were_there_before(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN")
+    for number in range(schema.BATCH + 5):
+        add(connection, f"r{number}", prompt=f"word{number}")
+    connection.execute("COMMIT")
+    assert schema.ensure(str(path))
+    assert found(connection, f"word{schema.BATCH + 3}") == {f"r{schema.BATCH + 3}"}
+    connection.close()
+
+
+def test_a_sound_index_is_left_alone(path: Path) -> None:
+    assert schema.ensure(str(path))
+    assert not schema.ensure(str(path))
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM redpen_text WHERE rowid = 1", "DROP TRIGGER redpen_record_changed",
+                                    "UPDATE redpen_index SET version = 0", "DROP TABLE redpen_text",
+                                    "DROP INDEX redpen_records_by_status"])
+def test_a_damaged_index_is_built_anew(connection: sqlite3.Connection, path: Path, damage: str) -> None:
+    add(connection, "r1", prompt="kept")
+    connection.execute(damage)
+    assert schema.ensure(str(path))
+    assert found(connection, "kept") == {"r1"}
