@@ -39,7 +39,7 @@ def tally(votes: Sequence[Label], *, labels: Sequence[Label]) -> Tally[Label]:
     (r (K-1) / (1-r)) ** n_c. One vote of three labels: 8 / (8 + 1 + 1) = 0.8; two of two: 64 / (64 + 2) = 0.97.
     """
     counts = Counter(votes)
-    odds = ASSUMED_ACCURACY * (len(labels) - 1) / (1 - ASSUMED_ACCURACY)
+    odds = ASSUMED_ACCURACY * max(1, len(labels) - 1) / (1 - ASSUMED_ACCURACY)
     most = max(counts.values())
     leaders = [label for label in labels if counts[label] == most]
     # Relative to the leaders' weight, so that many votes do not overflow.

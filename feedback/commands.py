@@ -1,0 +1,162 @@
+"""`redpen feedback`: from ratings to training sets, one step at a time, on folders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feedback.errors import InvalidInput
+from feedback.terminal import note, print_json, print_table
+
+if TYPE_CHECKING:
+    from feedback.lineage import Manifest
+    from feedback.measures import Measured, Unscored
+
+feedback_app = typer.Typer(no_args_is_help=True, help="What people said, and what follows from it.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Project = Annotated[Path | None, typer.Option("--dir", help="The project whose settings count; by default the one that the "
+                                                            "folder lies in, and without one the defaults.")]
+Snapshot = Annotated[Path, typer.Argument(help="A sealed or curated snapshot.")]
+Out = Annotated[Path, typer.Argument(help="Folder to write.")]
+
+
+@feedback_app.command()
+def seal(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    dir: Annotated[Path, typer.Option("--dir", help="The project's folder.")] = Path(),
+    purpose: Annotated[str, typer.Option(help="train, audit or all.")] = "train",
+    round: Annotated[list[int] | None, typer.Option(help="Only items of this round; may be given again.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Only ratings submitted until then, in UTC.")] = None,
+    json: Json = False,
+) -> None:
+    """Copy the ratings that are in now, so that nothing changes under a round."""
+    from datetime import UTC
+
+    from feedback.desk.project import open_project_store, project_rubric, read_desk_project
+    from feedback.schemas import Purpose
+    from feedback.store.snapshot import seal as run
+
+    if purpose not in {"train", "audit", "all"}:
+        raise InvalidInput(f"--purpose is {purpose!r}; use train, audit or all")
+    project = read_desk_project(dir)
+    moment = until.replace(tzinfo=UTC) if until and until.tzinfo is None else until
+    with open_project_store(dir, project) as store:
+        made = run(store, purpose=None if purpose == "all" else Purpose(purpose), rounds=round, out=out, until=moment,
+                   rubric=project_rubric(dir, project))
+    _tell(made, out, json)
+
+
+@feedback_app.command()
+def curate(snapshot: Snapshot, out: Out, dir: Project = None, json: Json = False) -> None:
+    """Leave out what must not train, every row with its reason."""
+    from feedback.curation import curate as stage
+    from feedback.training_sets.settings import project_around, read_settings
+
+    settings = read_settings(dir or project_around(snapshot))
+    _tell(stage.run(settings.curation, snapshot=snapshot, out=out), out, json)
+
+
+@feedback_app.command()
+def build(curated: Annotated[Path, typer.Argument(help="A curated snapshot.")], out: Out, dir: Project = None,
+          json: Json = False) -> None:
+    """Make demonstrations, pairs and rankings. Held-out families never enter."""
+    from feedback.training_sets import write
+    from feedback.training_sets.settings import project_around, project_prompts, read_settings
+
+    project = dir or project_around(curated)
+    settings = read_settings(project)
+    if project is None:
+        note(f"{curated} lies in no project: the default split decides what is held out; name the project with --dir")
+    stage = write.SetsStage(sets=settings.training_sets, split=settings.split)
+    _tell(write.run(stage, curated=curated, out=out, known=project_prompts(project, settings)), out, json)
+
+
+@feedback_app.command()
+def aggregate(
+    snapshot: Annotated[Path | None, typer.Argument(help="A sealed or curated snapshot.")] = None,
+    ratings: Annotated[Path | None, typer.Option("--ratings", help="Instead: a JSONL file of item, reviewer and value.")] = None,
+    method: Annotated[str, typer.Option(help="With --ratings: reliability, or majority.")] = "reliability",
+    json: Json = False,
+) -> None:
+    """Conclude verdicts from ratings."""
+    if (snapshot is None) == (ratings is None):
+        raise typer.BadParameter("name a snapshot folder, or a file with --ratings")
+    if ratings is not None:
+        _aggregate_file(ratings, method, json)
+    elif snapshot is not None:
+        _aggregate_snapshot(snapshot, json)
+
+
+def _aggregate_file(path: Path, method: str, json: bool) -> None:
+    from feedback.aggregation.file_verdicts import METHODS, aggregate_file
+    from feedback.aggregation.ratings_file import read_ratings_file
+
+    chosen = next((each for each in METHODS if each == method), None)
+    if chosen is None:
+        raise typer.BadParameter(f"--method is {method!r}; use {' or '.join(METHODS)}")
+    concluded = aggregate_file(read_ratings_file(path), method=chosen)
+    if json:
+        print_json(concluded)
+        return
+    undecided = sum(verdict.outcome is None for verdict in concluded.verdicts)
+    typer.echo(f"{len(concluded.verdicts)} items, {undecided} undecided; {concluded.ratings} ratings, "
+               f"{concluded.repeated} replaced by a later line")
+    print_table(["reviewer", "ratings", "accuracy", "from", "to"],
+                [[row.reviewer, row.n, *("-" if value is None else f"{value:.2f}" for value in (row.accuracy, row.low, row.high))]
+                 for row in concluded.reviewers])
+
+
+def _aggregate_snapshot(folder: Path, json: bool) -> None:
+    from collections import Counter
+
+    from feedback.aggregation.verdicts import aggregate as run
+    from feedback.store.snapshot import read_snapshot
+
+    verdicts = run(read_snapshot(folder))
+    if json:
+        print_json({"verdicts": verdicts.rate, "rank_verdicts": verdicts.rank})
+        return
+    rated = Counter(verdict.outcome.value if verdict.outcome else "undecided" for verdict in verdicts.rate)
+    pairs = Counter(pair.outcome.value for verdict in verdicts.rank for pair in verdict.pairs)
+    print_table(["rated answers", "count"], sorted(rated.items()))
+    print_table(["compared pairs", "count"], sorted(pairs.items()))
+
+
+@feedback_app.command()
+def agreement(snapshot: Snapshot, seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0, json: Json = False) -> None:
+    """Krippendorff's alpha of every question reviewers answer, with its interval, or why there is none."""
+    from feedback.aggregation.agreement import agreement as run
+    from feedback.store.snapshot import read_snapshot
+
+    figures = run(read_snapshot(snapshot), seed=seed)
+    if json:
+        print_json({"agreement": figures})
+    else:
+        print_table(["question", "alpha", "from", "to", "items"], [[name, *_cells(figure)] for name, figure in figures.items()])
+
+
+def _cells(figure: Measured | Unscored) -> list[str]:
+    if figure.kind == "unscored":
+        return [f"- ({figure.reason})", "", "", ""]
+    return [f"{figure.value:.3f}", f"{figure.low:.3f}", f"{figure.high:.3f}", str(figure.n)]
+
+
+def _tell(made: Manifest, out: Path, json: bool) -> None:
+    """The finished stage: its manifest for machines, its card's sentences and counts for people."""
+    if json:
+        print_json({"out": str(out), "hash": made.hash, "counts": made.counts} | _card(out))
+        return
+    typer.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in made.counts.items())}")
+    for sentence in _card(out).get("card", {}).get("said", []):
+        typer.echo(sentence)
+
+
+def _card(out: Path) -> dict[str, dict[str, list[str]]]:
+    import json
+
+    path = out / "card.json"
+    return {"card": json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
