@@ -29,9 +29,10 @@ ORDER = {
     "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",
                   "steps", "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
-    "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "ratings_file", "file_verdicts", "ranking", "integrity",
-                             "verdicts"),
-    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "rankings", "preferences", "augment", "card", "write"),
+    "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "ratings_file", "file_verdicts", "ranking",
+                             "integrity", "verdicts"),
+    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "rankings", "preferences", "augment",
+                               "card", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }

