@@ -119,17 +119,16 @@ def short_policy(policy: str) -> str:
 def _tiles(rows: Sequence[RoundRow]) -> tuple[Tile, ...]:
     if not rows:
         return ()
-    champion = next((row for row in reversed(rows) if row.promoted), None)
+    champion = next((row for row in reversed(rows) if row.promoted and row.policy), None)
     now = rows[-1]
     short, _, how = now.state.partition(" (")
     state = Tile(f"Round {now.number}", short, how.rstrip(")") or f"{len(rows)} round{'s' if len(rows) > 1 else ''} so far")
-    if champion is None:
+    if champion is None or champion.policy is None:
         return (state,)
     shipped = next((row for row in reversed(rows) if row.shipped), None)
-    name = short_policy(champion.policy) if champion.policy else NO_FIGURE
     figures = [Tile(f"Champion {verb}", (shown := cell(figure)).value, shown.detail)
                for verb, figure in (("hallucinates", champion.hallucination), ("is correct", champion.correct))]
-    return (state, Tile("Champion", name, f"from round {champion.number}"), *figures,
+    return (state, Tile("Champion", short_policy(champion.policy), f"from round {champion.number}"), *figures,
             Tile("Shipped", f"round {shipped.number}" if shipped else "none yet", "ship gate passed and approved" if shipped
                  else "needs the ship gate and a lead"))
 

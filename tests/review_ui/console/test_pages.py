@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from review_ui.console.pages import NO_FIGURE, RoundsPage, cell, rounds_page
 from tests.review_ui.console.rows import NONE, judged, share, waiting
 
@@ -25,6 +27,10 @@ def test_the_champion_is_the_last_promoted_round_not_the_last_round() -> None:
     assert tile(page, "Champion") == "policy-00000000"
     assert tile(page, "Champion hallucinates") == "10%"
     assert tile(page, "Round 3") == "waiting: 163 reviews"
+
+
+def test_before_the_base_is_judged_there_is_no_champion_to_show() -> None:
+    assert [tile.name for tile in rounds_page("desk", (replace(waiting(0), promoted=True),)).tiles] == ["Round 0"]
 
 
 def test_nothing_is_shipped_until_a_lead_says_so() -> None:
