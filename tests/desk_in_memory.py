@@ -102,6 +102,10 @@ class DeskInMemory:
         self._reach()
         return set(self.people.values())
 
+    def size(self, dataset: Dataset) -> int:
+        self._reach()
+        return len(self.held[dataset.name][1])
+
     def progress(self, dataset: Dataset) -> Progress:
         self._reach()
         held = list(self.held[dataset.name][1].values())

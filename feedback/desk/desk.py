@@ -125,5 +125,8 @@ class Desk(Protocol):
     def reviewers(self) -> set[str]:
         """Names of the people who may rate in this workspace."""
 
+    def size(self, dataset: Dataset) -> int:
+        """Records in a dataset."""
+
     def progress(self, dataset: Dataset) -> Progress:
         """How far a dataset is."""

@@ -77,8 +77,7 @@ class _Pull:
     def bring_in(self, dataset: Dataset, *, full: bool) -> None:
         """Store what happened in one dataset, unless nothing did."""
         name = f"pull/{dataset.id}"
-        records = self._desk.progress(dataset).records
-        state = {"active_at": dataset.active_at.isoformat(), "records": records, "rubric": self._rubric.hash}
+        state = {"active_at": dataset.active_at.isoformat(), "records": self._desk.size(dataset), "rubric": self._rubric.hash}
         before = json.loads(self._store.mark(name) or "{}")
         if full or before.get("state") != state:
             whole, reading = self._read(dataset)
