@@ -25,7 +25,7 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, owner, schema, trimming  # noqa: F401
+    from . import durability, engine, owner, pages, schema, trimming  # noqa: F401
 
     database = home / "argilla.db"
     migrate(database)
@@ -34,6 +34,8 @@ def main() -> None:
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
+    app.add_middleware(pages.SafeHeaders)
+    pages.make_safe(app)
     durability.fold_log(database)
     _settle_memory()
     _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
