@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feedback.errors import InvalidInput
+from feedback.errors import InvalidInput, MissingPart
 from sft.config import ModelConfig
 from sft.model import device_of, dtype_of
 from sft.silence import quiet
@@ -30,6 +31,10 @@ class Recipe:
     """... but not more often than this: it would be learned by heart."""
 
 
+TRACKERS = {"mlflow": "mlflow-skinny", "wandb": "wandb", "tensorboard": "tensorboard", "trackio": "trackio"}
+"""What `report_to` may name here -> the package to install; each is imported under the name on the left."""
+
+
 def world_size() -> int:
     """How many processes train together; 1 without `accelerate launch`."""
     return int(os.environ.get("WORLD_SIZE", "1"))
@@ -43,10 +48,13 @@ def is_main_process() -> bool:
 def trainer_arguments(recipe: Recipe, given: Mapping[str, Any], *, model: ModelConfig, seed: int, rows: int,
                       scratch: Path) -> Any:
     """TRL's SFTConfig, DPOConfig or RewardConfig for `rows` rows. Raises InvalidInput when TRL refuses a value."""
+    _need_trackers(given.get("report_to"))
     with quiet():
         import trl
 
-        settings = {**_by_device(model, given), **_by_size(recipe, given, rows), **_checkpoints(given), **given}
+        folder = scratch.parent
+        settings = {**_by_device(model, given), **_by_size(recipe, given, rows), **_checkpoints(given),
+                    "run_name": f"{folder.parent.name}/{folder.name.removesuffix('.partial')}", **given}
         try:
             # No max_length: rows too long were dropped and counted, so TRL shall not cut any unseen.
             made = getattr(trl, recipe.kind)(**settings, output_dir=str(scratch), seed=seed, max_length=None,
@@ -57,6 +65,15 @@ def trainer_arguments(recipe: Recipe, given: Mapping[str, Any], *, model: ModelC
         # Several GPUs in one process would mean DataParallel, which TRL cannot train; `accelerate launch` uses them all.
         made._n_gpu = 1
     return made
+
+
+def _need_trackers(report_to: str | Sequence[str] | None) -> None:
+    """Raise MissingPart for a tracker that is not installed: found here, not after the model was loaded."""
+    named = [report_to] if isinstance(report_to, str) else list(report_to or ())
+    missing = [name for name in named if name in TRACKERS and importlib.util.find_spec(name) is None]
+    if missing:
+        package = TRACKERS[missing[0]]
+        raise MissingPart(f"trainer.report_to names {missing[0]}, which is not installed; run: pip install {package}")
 
 
 def _by_device(model: ModelConfig, given: Mapping[str, Any]) -> dict[str, Any]:
