@@ -24,6 +24,8 @@ class Judged:
     """(P,) float64, probability that the pair is the other way round."""
     weight: torch.Tensor
     """(P,) float64."""
+    margin: torch.Tensor
+    """(P,) float64, how much better at least."""
     per_prompt: torch.Tensor
     """(P,) float64, 1/C(K,2) of the pair's ranking."""
     false: torch.Tensor
@@ -45,11 +47,12 @@ class Judged:
             starts.append(starts[-1] + tree.size)
             branch += [first + own for own in tree.branch_of]
             first += len(tree.branches)
-        rows = [(start + pair.better, start + pair.worse, pair.reversed_probability, pair.weight, 2 / tree.size / (tree.size - 1))
+        rows = [(start + pair.better, start + pair.worse, pair.reversed_probability, pair.weight, pair.margin,
+                 2 / tree.size / (tree.size - 1))
                 for start, tree in zip(starts, forest.trees, strict=False) for pair in tree.pairs]
         flags = [flag for tree in forest.trees for flag in tree.hallucinated or (None,) * tree.size]
         best = [start + place for start, tree in zip(starts, forest.trees, strict=False) for place in best_completions(tree)]
-        better, worse, reverse, weight, per_prompt = zip(*rows, strict=True) if rows else ((),) * 5
+        better, worse, reverse, weight, margin, per_prompt = zip(*rows, strict=True) if rows else ((),) * 6
 
         def numbers(values: tuple[float, ...]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float64, device=device)
@@ -57,7 +60,7 @@ class Judged:
         def places(values: tuple[int, ...] | list[int]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.long, device=device)
 
-        return cls(places(better), places(worse), numbers(reverse), numbers(weight), numbers(per_prompt),
+        return cls(places(better), places(worse), numbers(reverse), numbers(weight), numbers(margin), numbers(per_prompt),
                    torch.tensor([flag is True for flag in flags], device=device),
                    torch.tensor([flag is not None for flag in flags], device=device), places(best), tuple(starts), tuple(branch))
 

@@ -30,21 +30,27 @@ class Forest:
     """Trees laid out in one row. All index lists run over completion tokens T, branch by branch."""
 
     trees: tuple[Tree, ...]
+    whole: bool = False
+    """True keeps each branch's last token, which predicts nothing but carries a reward."""
+
+    @property
+    def _dropped(self) -> int:
+        return 0 if self.whole else 1
 
     @cached_property
     def trunks(self) -> tuple[Trunk, ...]:
         """Where each tree lies."""
         made, start = [], 0
         for tree in self.trees:
-            made.append(Trunk(start, len(tree.prompt), tuple(len(branch) - 1 for branch in tree.branches)))
+            made.append(Trunk(start, len(tree.prompt), tuple(len(branch) - self._dropped for branch in tree.branches)))
             start += made[-1].length
         return tuple(made)
 
     @cached_property
     def input_ids(self) -> list[int]:
-        """The row: each prompt once, each branch without its last token."""
+        """The row: each prompt once, each branch without its last token unless it is kept whole."""
         return [token for tree in self.trees
-                for part in (tree.prompt, *(branch[:-1] for branch in tree.branches)) for token in part]
+                for part in (tree.prompt, *(branch[:len(branch) - self._dropped] for branch in tree.branches)) for token in part]
 
     @cached_property
     def positions(self) -> list[int]:
@@ -64,7 +70,7 @@ class Forest:
         for trunk in self.trunks:
             last, start = trunk.start + trunk.prompt - 1, trunk.start + trunk.prompt
             for count in trunk.branches:
-                found += [last, *range(start, start + count)]
+                found += [last, *range(start, start + count)][:count + self._dropped]
                 start += count
         return found
 
@@ -78,6 +84,16 @@ class Forest:
         """Completion tokens of each branch."""
         return [len(branch) for tree in self.trees for branch in tree.branches]
 
+    def ends(self, pad: int | None) -> list[int]:
+        """For each branch of a whole forest, where its last token that is not `pad` lies in the row."""
+        found: list[int] = []
+        for tree, trunk in zip(self.trees, self.trunks, strict=True):
+            start = trunk.start + trunk.prompt
+            for branch in tree.branches:
+                found.append(start + last_place(branch, pad))
+                start += len(branch)
+        return found
+
     @property
     def sequences(self) -> list[tuple[int, ...]]:
         """Each branch as an ordinary row of its own: prompt and completion."""
@@ -87,6 +103,11 @@ class Forest:
 def _parts(trunk: Trunk) -> list[tuple[int, int]]:
     """(first position, tokens) of the prompt and of each branch."""
     return [(0, trunk.prompt), *((trunk.prompt, count) for count in trunk.branches)]
+
+
+def last_place(branch: Sequence[int], pad: int | None) -> int:
+    """Place of the last token that is not `pad`, where transformers reads a reward; the last one if all are."""
+    return next((place for place in range(len(branch) - 1, -1, -1) if branch[place] != pad), len(branch) - 1)
 
 
 def fill(lengths: Sequence[int], budget: int) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,15 +33,20 @@ def score(model: Any, forest: Forest, path: AttentionPath, *, config: Any, devic
     """Scores of the forest's completion tokens, branch by branch. `config` is the model's text config."""
     if path == "rows":
         return _score_rows(model, forest, device=device, budget=budget)
-    row = torch.tensor([forest.input_ids], device=device)
     columns = torch.tensor(forest.sources, device=device)
     targets = Targets(rows=torch.zeros_like(columns), columns=columns, labels=torch.tensor(forest.labels, device=device))
-    positions = torch.tensor([forest.positions], device=device)
+    return model(**packed_inputs(forest, path, config=config, device=device), targets=targets)
+
+
+def packed_inputs(forest: Forest, path: AttentionPath, *, config: Any, device: torch.device) -> dict[str, Any]:
+    """What a model needs to run the forest as one row by the split or the mask path."""
+    row = {"input_ids": torch.tensor([forest.input_ids], device=device),
+           "position_ids": torch.tensor([forest.positions], device=device)}
     if path == "mask":
-        return model(input_ids=row, position_ids=positions, attention_mask=masks_for(config, forest, device), targets=targets)
+        return row | {"attention_mask": masks_for(config, forest, device)}
     # Any 4D mask is taken as it is. Without one, transformers reads falling positions as packed rows and builds its own.
     nothing = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
-    return model(input_ids=row, position_ids=positions, attention_mask=nothing, cuts=Cuts(forest.trunks), targets=targets)
+    return row | {"attention_mask": nothing, "cuts": Cuts(forest.trunks)}
 
 
 def _score_rows(model: Any, forest: Forest, *, device: torch.device, budget: int) -> TokenScores:
@@ -50,15 +55,21 @@ def _score_rows(model: Any, forest: Forest, *, device: torch.device, budget: int
     batches = batches_of_similar_length([len(ids) for ids in sequences], budget)
     parts = []
     for batch in batches:
-        width = max(len(sequences[i]) for i in batch)
-        ids = torch.zeros(len(batch), width, dtype=torch.long)
-        seen = torch.zeros(len(batch), width, dtype=torch.long)
-        for line, index in enumerate(batch):
-            ids[line, :len(sequences[index])] = torch.tensor(sequences[index])
-            seen[line, :len(sequences[index])] = 1
+        ids, seen = padded([sequences[i] for i in batch])
         targets = _row_targets([len(sequences[i]) for i in batch], [lengths[i] for i in batch], ids)
         parts.append(model(input_ids=ids.to(device), attention_mask=seen.to(device), targets=_on(targets, device)))
     return _in_order(TokenScores.joined(parts), [i for batch in batches for i in batch], lengths)
+
+
+def padded(sequences: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, attention mask), padded on the right."""
+    width = max(map(len, sequences))
+    ids = torch.zeros(len(sequences), width, dtype=torch.long)
+    seen = torch.zeros_like(ids)
+    for line, own in enumerate(sequences):
+        ids[line, :len(own)] = torch.tensor(own)
+        seen[line, :len(own)] = 1
+    return ids, seen
 
 
 def _row_targets(widths: list[int], completions: list[int], ids: torch.Tensor) -> Targets:

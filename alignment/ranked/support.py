@@ -45,10 +45,10 @@ def obstacle(config: Any) -> str | None:
     return None
 
 
-def choose(model: Any, settings: RankedConfig, *, device: torch.device) -> Choice:
+def choose(model: Any, settings: RankedConfig, *, device: torch.device, language: bool = True) -> Choice:
     """The path to take. Raises InvalidInput when a packed path was asked for by name and cannot be had.
 
-    A model type that is not verified is tried: the fast path must give the log-probabilities of separate rows.
+    A language model of a type that is not verified is tried: the fast path must give the log-probabilities of separate rows.
     """
     config = model.config.get_text_config()
     asked = settings.attention
@@ -56,7 +56,7 @@ def choose(model: Any, settings: RankedConfig, *, device: torch.device) -> Choic
         return Choice("rows")
     why = obstacle(config)
     if why is None and config.model_type not in VERIFIED:
-        why = _difference(model, "split" if asked == "auto" else asked, device=device)
+        why = _difference(model, "split" if asked == "auto" else asked, device=device) if language else "it is not verified"
     if why is None:
         return Choice("split" if asked == "auto" else asked)
     if asked != "auto":

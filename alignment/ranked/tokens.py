@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any
 
@@ -58,8 +58,8 @@ def _problems(rankings: Sequence[RankedSet], evidence: Mapping[str, Evidence]) -
         size, own = len(ranking.completions), evidence.get(ranking.id, Evidence())
         found += [f"ranking {ranking.id}: pair {pair[:2]} names a completion that is not there; it has {size}, counted from 0"
                   for pair in ranking.pairs if not (0 <= pair[0] < size and 0 <= pair[1] < size and pair[0] != pair[1])]
-        for name, given, expected in (("weights", own.weights, len(ranking.pairs)), ("hallucinated", own.hallucinated, size),
-                                      ("spans", own.spans, size)):
+        for name, given, expected in (("weights", own.weights, len(ranking.pairs)), ("margins", own.margins, len(ranking.pairs)),
+                                      ("hallucinated", own.hallucinated, size), ("spans", own.spans, size)):
             if given and len(given) != expected:
                 found.append(f"ranking {ranking.id}: evidence has {len(given)} {name}, expected {expected}")
     return found
@@ -92,9 +92,10 @@ def _tree(ranking: RankedSet, tokenizer: Any, max_length: int | None, evidence: 
 
 def _pairs(ranking: RankedSet, evidence: Evidence, kept: list[int]) -> tuple[Pair, ...]:
     weights = evidence.weights or (1.0,) * len(ranking.pairs)
+    margins = evidence.margins or (0.0,) * len(ranking.pairs)
     place = {completion: index for index, completion in enumerate(kept)}
-    return tuple(Pair(place[better], place[worse], reverse, weight)
-                 for (better, worse, reverse), weight in zip(ranking.pairs, weights, strict=True)
+    return tuple(Pair(place[better], place[worse], reverse, weight, margin)
+                 for (better, worse, reverse), weight, margin in zip(ranking.pairs, weights, margins, strict=True)
                  if better in place and worse in place)
 
 
@@ -105,8 +106,8 @@ def _scaled(trees: list[Tree]) -> list[Tree]:
     if mean == 1:
         return trees
     return [Tree(tree.name, tree.prompt, tree.branches, tree.branch_of,
-                 tuple(Pair(p.better, p.worse, p.reversed_probability, p.weight / mean) for p in tree.pairs),
-                 tree.hallucinated, tree.marked) for tree in trees]
+                 tuple(replace(pair, weight=pair.weight / mean) for pair in tree.pairs), tree.hallucinated, tree.marked)
+            for tree in trees]
 
 
 def _encode(ranking: RankedSet, tokenizer: Any, evidence: Evidence) -> tuple[list[int], list[list[int]], list[list[bool]]]:

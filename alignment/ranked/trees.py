@@ -14,6 +14,8 @@ class Evidence(Strict):
 
     weights: tuple[float, ...] = ()
     """One for each pair of the ranking: sampling probabilities, caps on one reviewer's share. Reliability is not a weight."""
+    margins: tuple[float, ...] = ()
+    """One for each pair: how much better its better answer is. For reward models alone."""
     hallucinated: tuple[bool | None, ...] = ()
     """One for each completion; None where reviewers are split."""
     spans: tuple[tuple[Span, ...], ...] = ()
@@ -28,6 +30,8 @@ class Pair:
     worse: int
     reversed_probability: float
     weight: float = 1.0
+    margin: float = 0.0
+    """How much better at least, in rewards; for reward models alone."""
 
 
 @dataclass(frozen=True, slots=True)
