@@ -18,7 +18,7 @@ from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments, world_size
 from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
 
-RECIPE = Recipe(kind="DPOConfig", learning_rate=1e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=5)
+RECIPE = Recipe(kind="DPOConfig", learning_rate=5e-5, batch_size=8, epochs=2, fewest_steps=30, most_epochs=5)
 TOLERANCE = 1e-3
 """How far from ln 2 the first loss may lie in float32: rounding of two forwards that are the same on paper."""
 TOLERANCE_ROUNDED = 2e-2

@@ -60,16 +60,23 @@ def base_folder(name: str) -> Path:
     found = resolve_base(name)
     if isinstance(found, Path):
         return found.expanduser()
-    from huggingface_hub import snapshot_download
-
     note(f"{name}: looking in the Hugging Face hub and its cache")
     try:
-        return Path(snapshot_download(name, allow_patterns=list(CONTENT), ignore_patterns=["*.bin.index.json", "original/*"]))
+        return _from_hub(name)
     # The hub's errors are an OSError or a ValueError each: no such id, no access, no network and nothing in the cache.
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise InvalidInput(f"model.base is {name!r}: not a folder, not `{SMOLLM2}`, and not to be had from the hub ({first}); "
                            "give a folder with config.json and weights, or a hub id that this machine can reach") from None
+
+
+def _from_hub(name: str) -> Path:
+    """The model's snapshot; the same weights in a second format are left where they are."""
+    from huggingface_hub import snapshot_download
+
+    wanted = [pattern for pattern in CONTENT if pattern != "*.bin"]
+    folder = Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["original/*", "consolidated*"]))
+    return folder if any(folder.glob("*.safetensors")) else Path(snapshot_download(name, allow_patterns=list(CONTENT)))
 
 
 def base_name(name: str) -> str:

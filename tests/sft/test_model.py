@@ -49,6 +49,13 @@ def test_a_base_that_is_nowhere_is_refused_with_what_is_allowed(monkeypatch):
         load_base(tiny_config("no/such"))
 
 
+def test_a_hub_id_is_fetched_and_is_the_name_that_adapters_record(base, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: asked.append((name, options)) or str(base))
+    assert load_base(tiny_config("some/model")).name == "some/model"
+    assert [(name, "*.bin" in options["allow_patterns"]) for name, options in asked] == [("some/model", False)]
+
+
 def test_a_loaded_base_can_pad_and_speak_by_a_template(base):
     loaded = load_base(tiny_config(base))
     assert loaded.name == base.name == base_name(str(base))
