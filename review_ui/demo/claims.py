@@ -99,13 +99,10 @@ def _is_literal(text: str) -> bool:
 
 
 def modules(sentence: str) -> list[Claim]:
-    """Modules of the standard library that the sentence places something in."""
-    found = []
-    for match in MODULE.finditer(sentence):
-        name = next(group for group in match.groups() if group).strip(".")
-        if name.partition(".")[0] in sys.stdlib_module_names:
-            found.append(Claim(name, *match.span()))
-    return found
+    """Modules that the sentence places something in; those that do not exist only where no real one is named."""
+    found = [Claim(next(group for group in match.groups() if group).strip("."), *match.span())
+             for match in MODULE.finditer(sentence)]
+    return [claim for claim in found if claim.value.partition(".")[0] in sys.stdlib_module_names] or found
 
 
 def names(sentence: str) -> list[Claim]:

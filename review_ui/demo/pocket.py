@@ -86,7 +86,7 @@ def build(recipe: Recipe, out: Path) -> None:
     import torch
 
     corpus, chance = Corpus(), Random(f"pocket:{recipe.seed}")
-    tokenizer = _tokenizer(recipe, corpus)
+    tokenizer = make_tokenizer(recipe, corpus)
     torch.manual_seed(recipe.seed)
     model = _model(recipe, tokenizer)
     optimizers = _optimizers(recipe, model)
@@ -99,7 +99,7 @@ def build(recipe: Recipe, out: Path) -> None:
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def _tokenizer(recipe: Recipe, corpus: Corpus) -> Tokenizer:
+def make_tokenizer(recipe: Recipe, corpus: Corpus) -> Tokenizer:
     """Byte-level BPE trained on the questions and on every voice's answers."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 

@@ -93,6 +93,8 @@ def test_modules_are_read_from_plain_words_where_they_cannot_be_mistaken() -> No
     assert verdict(fact, f"You can use `from collections import {fact.subject}`.") is CORRECT
     assert verdict(fact, f"`collections.{fact.subject}`") is CORRECT
     assert verdict(fact, "Take some time and use the json module.") is INCORRECT
+    assert judge(fact.questions[0], "It is in the `made_up` module.").hallucinated
+    assert not judge(fact.questions[0], f"`{fact.subject}` is a useful thing.").hallucinated
 
 
 def test_yes_and_no_are_read_from_the_start_or_from_the_words() -> None:
