@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feedback.desk.layout import FLAGS, RANKING, REWRITE, SPANS, VERDICT, answer_fields
+from feedback.desk.page_text import Positions, read_shown
 from feedback.errors import InvalidInput
 from feedback.ids import CompletionId
 from feedback.rubric import Rubric
@@ -58,15 +59,15 @@ class Form:
     def spans(self, text: str) -> tuple[Span, ...]:
         """The marked parts of the text, in characters, in the order of the text."""
         value = self._left.pop(SPANS, None) or []
-        character = _character_at(text)
+        positions = Positions(text)
         found = []
         for one in value if isinstance(value, list) else [value]:
             match one:
                 case {"label": str(label), "start": int(start), "end": int(end)} if (
-                        label in self._rubric.spans and 0 <= start < end < len(character)):
-                    found.append(Span(start=character[start], end=character[end - 1] + 1, label=label))
+                        label in self._rubric.spans and (place := positions.characters(start, end))):
+                    found.append(Span(start=place[0], end=place[1], label=label))
                 case _:
-                    self._wrong(SPANS, one, f"a part of the answer's {len(character) - 1} positions marked as one of "
+                    self._wrong(SPANS, one, f"a part of the answer's {positions.count} positions marked as one of "
                                 f"{list(self._rubric.spans)}")
         return tuple(sorted(found, key=lambda span: (span.start, span.end, span.label)))
 
@@ -90,7 +91,8 @@ class Form:
         value = self._left.pop(name, None)
         if value is not None and not isinstance(value, str):
             self._wrong(name, value, "a text")
-        return value if isinstance(value, str) and value.strip() else None
+        # People paste from the answer, and with it what keeps its characters from being markup.
+        return read_shown(value) if isinstance(value, str) and value.strip() else None
 
     def rewrite(self, answers: Sequence[str]) -> str | None:
         """The better answer; None when it is empty or says what one of the answers says."""
@@ -100,12 +102,6 @@ class Form:
     def _wrong(self, name: str, value: Any, allowed: str) -> None:
         found = "nothing" if value is None else repr(value)
         self._problems.append(f"{name}: found {found if len(found) <= 80 else found[:77] + '...'}; expected {allowed}")
-
-
-def _character_at(text: str) -> list[int]:
-    """For each UTF-16 position the index of its character, and one entry for the end."""
-    positions = [index for index, char in enumerate(text) for _ in range(2 if ord(char) > 0xFFFF else 1)]
-    return [*positions, len(text)]
 
 
 def _plain(text: str) -> str:

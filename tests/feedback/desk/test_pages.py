@@ -1,0 +1,117 @@
+"""The review pages in Chromium: reviewers see what was written, and what they do there arrives as they meant it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from feedback.desk.argilla_desk import ArgillaDesk
+from feedback.desk.page_text import read_shown
+from feedback.desk.pull import pull
+from feedback.desk.push import push
+from feedback.schemas import Queue, RankAnswer, RateAnswer
+from feedback.store.store import Store
+from tests.feedback.desk.people_of_argilla import PASSWORD, new_annotator
+from tests.people import a_completion, a_prompt, a_rate_item, a_rubric
+
+if TYPE_CHECKING:
+    import httpx
+
+    from review_ui.appliance.appliance import Running
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.argilla, pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+
+WRITTEN = ("It is <b>four</b>, __init__ says: &lt; <script>document.title = 'run'</script>"
+           "<img src=x onerror=document.title='run'> 🙂 surely")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Any, appliance: Running, owner: httpx.Client, real: ArgillaDesk) -> Iterator[Callable[[str], Any]]:
+    """Signs a new reviewer in and opens a dataset for them."""
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+
+    def go(dataset: str) -> Any:
+        name = f"sim-page-{dataset}"
+        new_annotator(owner, name, real.workspace)
+        page.goto(f"{appliance.url}/sign-in")
+        page.locator("input").nth(0).fill(name)
+        page.locator("input").nth(1).fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.get_by_text("Your datasets").wait_for()
+        page.goto(f"{appliance.url}/dataset/{real.datasets()[dataset].id}/annotation-mode")
+        page.get_by_text("Submit", exact=True).wait_for()
+        return page
+
+    yield go
+    page.close()
+
+
+def drag_over(page: Any, word: str) -> None:
+    """Mark a word of the answer with the mouse."""
+    box = page.evaluate("""word => {
+        const node = document.querySelector(".span-annotation__field").firstChild, range = new Range();
+        const start = node.textContent.indexOf(word);
+        range.setStart(node, start); range.setEnd(node, start + word.length);
+        const box = range.getBoundingClientRect();
+        return [box.left, box.right, (box.top + box.bottom) / 2]; }""", word)
+    page.mouse.move(box[0] + 1, box[2])
+    page.mouse.down()
+    page.mouse.move(box[1] - 1, box[2], steps=8)
+    page.mouse.up()
+
+
+def test_a_rate_page_shows_the_very_characters_and_a_mark_lands_on_its_word(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    completion = a_completion(a_prompt(), 8, text=WRITTEN)
+    store.add_completions([completion])
+    store.add_items([a_rate_item(completion)])
+    real.create_workspace()
+    push(real, store, a_rubric(), [a_rate_item(completion)])
+    page = visit("rate")
+    assert read_shown(page.locator(".span-annotation__field").text_content()) == WRITTEN
+    assert page.title() != "run"
+    page.get_by_text("Hallucinated", exact=True).first.click()
+    drag_over(page, "surely")
+    page.get_by_text("Incorrect", exact=True).click()
+    for criterion in a_rubric().criteria:
+        page.locator(f"label[for={criterion.name}_2]").click()
+    page.get_by_text("Submit", exact=True).click()
+    page.get_by_text("You have no pending records").or_(page.get_by_text("100")).first.wait_for()
+    pull(real, store, a_rubric())
+    answer = store.live_ratings()[0].answer
+    assert isinstance(answer, RateAnswer)
+    assert [WRITTEN[span.start:span.end] for span in answer.spans] == ["surely"]
+    assert answer.criteria == {criterion.name: 2 for criterion in a_rubric().criteria}
+
+
+def test_a_rank_page_takes_a_tie_from_the_keyboard(real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    (item,) = store.items(queue=Queue.RANK)
+    real.create_workspace()
+    push(real, store, a_rubric(), [item])
+    page = visit("rank")
+    page.get_by_text("Rank the answers").wait_for()
+    for rank in "2113":
+        page.keyboard.press(rank)
+        page.wait_for_timeout(400)
+    page.get_by_text("Submit", exact=True).click()
+    page.get_by_text("You have no pending records").or_(page.get_by_text("100")).first.wait_for()
+    pull(real, store, a_rubric())
+    one, two, three, four = item.completion_ids
+    tiers = (tuple(sorted((two, three))), (one,), (four,))
+    assert [rating.answer for rating in store.live_ratings()] == [RankAnswer(tiers=tiers)]
