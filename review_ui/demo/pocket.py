@@ -19,7 +19,7 @@ from feedback.config import Strict
 from feedback.ids import content_hash
 from feedback.paths import cache_dir
 from feedback.terminal import progress
-from review_ui.demo.facts import Fact, facts
+from review_ui.demo.facts import TOPICS, Fact, Kind, facts
 from review_ui.demo.packing import Answer, Row, batches, loss, pack
 from review_ui.demo.voices import CAREFUL, VOICES, Corpus, Voice
 
@@ -41,10 +41,10 @@ class Recipe(Strict):
     vocabulary: int = 4000
     hidden: int = 256
     inner: int = 688
-    layers: int = 3
+    layers: int = 4
     heads: int = 4
     positions: int = 256
-    steps: int = 170
+    steps: int = 220
     batch: int = 64
     """Questions per step, each with a careful answer and one in another voice."""
     learning_rate: float = 2e-3
@@ -166,8 +166,10 @@ def _learn(model: Any, rows: list[Row], optimizers: list[tuple[Any, float]], *, 
 def _batches(recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, chance: Random) -> Iterator[list[Row]]:
     """Endless batches: all facts in random order, then again with other phrasings and other mistakes."""
     pool: list[Row] = []
+    # Safety's questions are the longest and its answers the rarest words: they take twice the practice.
+    practice = [*facts(), *(fact for fact in facts() if fact.topic == TOPICS[Kind.SAFE])]
     while True:
-        for fact in chance.sample(facts(), len(facts())):
+        for fact in chance.sample(practice, len(practice)):
             pool.append(_row(recipe, fact, corpus, tokenizer, chance))
             # Eight batches at a time are enough for rows of like length to meet.
             if len(pool) == 8 * recipe.batch:
