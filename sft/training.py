@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from sft.silence import quiet
 from sft.trainer_args import is_main_process, world_size
 from sft.watching import SECONDS_BETWEEN_CHECKPOINTS, last_checkpoint, watcher
 
+ROOM = 1 << 20
+"""Free bytes below which a failed write is taken for a full disk."""
+
 
 class StageConfig(Strict):
     """What the configurations of all training stages hold."""
@@ -33,7 +37,7 @@ class StageConfig(Strict):
 def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config: StageConfig) -> Iterator[Draft]:
     """`lineage.writing` for all processes of `accelerate launch`: the first writes the folder, the others work inside it."""
     if world_size() == 1:
-        with writing(out, stage=stage, inputs=inputs, config=config) as draft:
+        with writing(out, stage=stage, inputs=inputs, config=config) as draft, full_disk_said(draft.folder):
             yield draft
         return
     with quiet():
@@ -51,6 +55,20 @@ def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config
         yield Draft(out.with_name(out.name + ".partial"), resumed=False)
         everyone.wait_for_everyone()
     everyone.wait_for_everyone()
+
+
+@contextmanager
+def full_disk_said(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise on a full disk, each something else, into a StageRefused that says so."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if shutil.disk_usage(folder).free > ROOM:
+            raise
+        raise StageRefused(f"{folder}: the disk is full ({str(error).strip().splitlines()[0]}); make room and run the same "
+                           "command again: it goes on from the last checkpoint") from error
 
 
 def sets_hash(folder: Path) -> str:

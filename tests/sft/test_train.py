@@ -130,6 +130,18 @@ def test_a_loss_that_is_not_a_number_ends_the_stage(base, sets, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_full_disk_is_said_and_the_same_command_goes_on(base, sets, trained, tmp_path, monkeypatch):
+    config = stage(base, max_steps=25)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_adapter", lambda *_, **__: (tmp_path / "no" / "such").touch())
+        with pytest.raises(FileNotFoundError):
+            train.run(config, training_sets=sets, out=tmp_path / "out")
+        patch.setattr("sft.training.ROOM", 1 << 62)
+        with pytest.raises(StageRefused, match=r"the disk is full .*make room and run the same command"):
+            train.run(config, training_sets=sets, out=tmp_path / "out")
+    assert train.run(config, training_sets=sets, out=tmp_path / "out").outputs == read_manifest(trained).outputs
+
+
 def test_a_value_that_trl_refuses_is_said_to_be_one(base, sets, tmp_path):
     with pytest.raises(InvalidInput, match=r"trainer: TRL's SFTConfig refuses it: .*sideways"):
         train.run(stage(base, lr_scheduler_type="sideways"), training_sets=sets, out=tmp_path / "out")
