@@ -20,13 +20,15 @@ from feedback.paths import cache_dir
 from feedback.terminal import progress
 
 LOCK_FILE = Path(__file__).with_name("requirements.lock")
+_LAYOUT = b"2"
+"""Raised when something besides the lock file changes in what is created."""
 _TITLE = "Preparing the Argilla server (once)"
 
 
 def folder(cache: Path | None = None) -> Path:
     """Where the environment for this lock file and this Python is, or will be."""
-    name = hashlib.sha256(LOCK_FILE.read_bytes() + sys.version.encode() + sysconfig.get_platform().encode()).hexdigest()[:16]
-    return (cache or cache_dir()) / "appliance" / name
+    parts = (LOCK_FILE.read_bytes(), _LAYOUT, sys.version.encode(), sysconfig.get_platform().encode())
+    return (cache or cache_dir()) / "appliance" / hashlib.sha256(b"\n".join(parts)).hexdigest()[:16]
 
 
 def python_in(environment: Path) -> Path:
@@ -66,6 +68,9 @@ def _create(final: Path) -> None:
         for _ in _installed(python_in(partial)):
             advance()
         advance(_INSTALL_STEPS)
+    for pages in partial.glob("lib/python*/site-packages/argilla_server/static"):
+        # Where the server does not find its pages it serves none, and the appliance serves a changed copy.
+        os.replace(pages, partial / "stock-pages")
     os.replace(partial, final)
 
 

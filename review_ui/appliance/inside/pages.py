@@ -1,19 +1,23 @@
 """The stock web pages, made safe to show what a model wrote, and without what they ask of other hosts.
 
 The pages put plain texts into the document as HTML, so an answer such as `<img src=x onerror=...>` runs in the browser of
-the reviewer who is signed in. The scripts are changed in the copy that the server makes of them at each start; the
-installed package stays as it is.
+the reviewer who is signed in. A changed copy of them is made once per environment; the server itself would copy all 1,300
+files at every start.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import re
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
+from argilla_server.static_rewrite import RewriteStaticFiles
 from fastapi import FastAPI
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEADERS = (
@@ -24,41 +28,57 @@ _HEADERS = (
     (b"content-security-policy", b"script-src-attr 'none'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'"),
 )
 
-_STYLES = {"Google's fonts": (re.compile(r'@import url\(["\']?https://fonts\.googleapis\.com/[^)]*\);?'), "")}
-_SCRIPTS = {
-    "a text is text": (re.compile(r"domProps:\{innerHTML:(\w\._s\(\w\.fieldText\))\}"), r"domProps:{textContent:\1}"),
-    "a message of a chat is text": (
-        re.compile(r'(markdown:(\w)\}\}\):\w\("span",\{domProps:\{)innerHTML(:\w\._s\(\2\)\}\})'), r"\1textContent\3"),
-    "a text with tags is shown in a frame without scripts": (
-        re.compile(r'(isHTML\?\w\("Sandbox",\{attrs:\{content:\w\.fieldText)'), r'\1,sandbox:"allow-same-origin"'),
-    "a record ends no script of a custom field's template": (
-        re.compile(r'\.replace\("#RECORD_OBJECT#",(\w)\)'),
-        r'.replace("#RECORD_OBJECT#",function(){return \1.replace(/</g,"\\\\u003c")})'),
+_CHANGES = {
+    ".css": {"Google's fonts": (re.compile(r'@import url\(["\']?https://fonts\.googleapis\.com/[^)]*\);?'), "")},
+    ".html": {"the path below which the pages are": (re.compile("@@baseUrl@@"), "")},
+    ".js": {
+        "the path below which the pages are": (re.compile("@@baseUrl@@"), ""),
+        "a text is text": (re.compile(r"domProps:\{innerHTML:(\w\._s\(\w\.fieldText\))\}"), r"domProps:{textContent:\1}"),
+        "a message of a chat is text": (
+            re.compile(r'(markdown:(\w)\}\}\):\w\("span",\{domProps:\{)innerHTML(:\w\._s\(\2\)\}\})'), r"\1textContent\3"),
+        "a text with tags is shown in a frame without scripts": (
+            re.compile(r'(isHTML\?\w\("Sandbox",\{attrs:\{content:\w\.fieldText)'), r'\1,sandbox:"allow-same-origin"'),
+        "a record ends no script of a custom field's template": (
+            re.compile(r'\.replace\("#RECORD_OBJECT#",(\w)\)'),
+            r'.replace("#RECORD_OBJECT#",function(){return \1.replace(/</g,"\\\\u003c")})'),
+    },
 }
-"""What each change achieves -> the pattern in the built scripts and what it becomes."""
+"""Kind of file -> what each change achieves -> the pattern in the built files and what it becomes."""
 
 
-def make_safe(app: FastAPI) -> None:
-    """Change the served copy of the pages; a change that finds nothing to change is logged as an error."""
-    for route in app.routes:
-        if isinstance(route, Mount) and isinstance(route.app, StaticFiles):
-            folder = Path(str(route.app.directory))
-            _rewrite(folder, "*.css", _STYLES)
-            _rewrite(folder, "*.js", _SCRIPTS)
+def mount(app: FastAPI) -> None:
+    """Serve the changed pages, making them when this environment has none yet."""
+    app.mount("/", RewriteStaticFiles(directory=_prepared(Path(sys.prefix)), html=True, check_dir=False), name="static")
 
 
-def _rewrite(folder: Path, names: str, changes: dict[str, tuple[re.Pattern[str], str]]) -> None:
-    made = dict.fromkeys(changes, 0)
-    for path in folder.rglob(names):
-        text = path.read_text(encoding="utf-8")
-        changed = text
-        for purpose, (pattern, replacement) in changes.items():
-            changed, count = pattern.subn(replacement, changed)
-            made[purpose] += count
-        if changed != text:
-            path.write_text(changed, encoding="utf-8")
-    for purpose in [purpose for purpose, count in made.items() if not count]:
-        logging.getLogger(__name__).error("The web pages are not as expected, so this does not hold: %s", purpose)
+def _prepared(environment: Path) -> Path:
+    stock = environment / "stock-pages"
+    version = hashlib.sha256(repr(_CHANGES).encode()).hexdigest()[:12]
+    final = environment / f"pages-{version}"
+    if final.exists():
+        return final
+    partial = Path(tempfile.mkdtemp(prefix="pages-", dir=environment))
+    shutil.copytree(stock, partial, dirs_exist_ok=True)
+    _change(partial)
+    try:
+        os.rename(partial, final)
+    except OSError:
+        # Another server was faster; its copy is the same.
+        shutil.rmtree(partial)
+    return final
+
+
+def _change(folder: Path) -> None:
+    for suffix, changes in _CHANGES.items():
+        made = dict.fromkeys(changes, 0)
+        for path in folder.rglob(f"*{suffix}"):
+            text = path.read_text(encoding="utf-8")
+            for purpose, (pattern, replacement) in changes.items():
+                text, count = pattern.subn(replacement, text)
+                made[purpose] += count
+            path.write_text(text, encoding="utf-8")
+        for purpose in [purpose for purpose, count in made.items() if not count]:
+            logging.getLogger(__name__).error("The web pages are not as expected, so this is not done: %s", purpose)
 
 
 class SafeHeaders:

@@ -35,7 +35,7 @@ def main() -> None:
     trimming.lighten_middleware(app)
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
     app.add_middleware(pages.SafeHeaders)
-    pages.make_safe(app)
+    pages.mount(app)
     durability.fold_log(database)
     _settle_memory()
     _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")

@@ -14,7 +14,8 @@ from review_ui.appliance.inside import schema
 SERVER_TABLES = """
     CREATE TABLE datasets (id CHAR(32) PRIMARY KEY);
     CREATE TABLE fields (id INTEGER PRIMARY KEY, name VARCHAR, settings JSON, dataset_id CHAR(32));
-    CREATE TABLE records (id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME,
+    CREATE TABLE records (
+        id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME,
         FOREIGN KEY (dataset_id) REFERENCES datasets (id) ON DELETE CASCADE);
     CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR);
     INSERT INTO datasets VALUES ('d');
