@@ -136,8 +136,9 @@ def children(plan: Plan) -> list[Child]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """The user's environment without what would change which modules are imported; one thread, since people's work goes on."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
+    """The user's environment without Python's own settings: they would change what is imported, or keep it from being
+    compiled once and for all. One thread, since people's work goes on beside it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"}
     return {**kept, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
             "TMPDIR": str(home / "run" / "tmp")}
 
