@@ -3,12 +3,17 @@
 `[prompt][completion 1]...[completion K]`, each completion blind to its siblings, so that every pair's loss follows
 exactly, at the cost of K completions and one prompt instead of K(K-1) of both.
 
-    settings   what a person may set; the only module here that imports nothing heavy
-    trees      a ranking as tokens              tokens    rankings -> trees
-    packing    trees -> rows                    attention, masks, support   who sees whom, and whether a model can do it
-    head       per-token log-probabilities      scoring   a row through the model
-    losses     pairs     lists  rankings        objective their sum, normalised over an accumulation window
-    reference  log-probabilities on disk        trainer   DPO; reward  the reward model
+    settings    what a person may set
+    trees       a ranking as tokens; tokens: rankings -> trees; packing: trees -> rows
+    attention   who sees whom, fast; masks: the same by a mask; support: which of them a model can use
+    head        per-token log-probabilities; scoring: a row through the model
+    judged      the judgements as tensors; pairwise, listwise: the losses; objective: their sum over an accumulation window
+    reference   log-probabilities on disk; anchoring: computing those that are missing
+    figures     what a step reports; stepping: what both trainers do with a batch
+    trainer     DPO; reward: the reward model
+
+Settings, trees, tokens, packing and reference import nothing heavy. The others import torch when they are imported, since they
+define its classes: import them inside functions.
 
 Axes in names: T completion tokens, C completions, P pairs, L tokens of a row.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -47,9 +47,11 @@ class RankedTrainer(ForestSteps, DPOTrainer):
 
     def __init__(self, model: Any, args: DPOConfig, *, rankings: Sequence[RankedSet], processing_class: Any,
                  ranked: RankedConfig | None = None, eval_rankings: Sequence[RankedSet] | None = None,
-                 evidence: Mapping[str, Evidence] | None = None, reference: tuple[str, str] | None = None, **others: Any) -> None:
+                 evidence: Mapping[str, Evidence] | None = None, reference: tuple[str, str] | None = None,
+                 set_reference: Callable[[Any], None] | None = None, **others: Any) -> None:
         """`reference` names (base, reference adapter) by content hash; without it their weights are hashed.
 
+        `set_reference` is given the model to change its frozen adapter `ref`, before anything is computed with it.
         `others` go to DPOTrainer: callbacks, optimizers, peft_config.
         """
         self.ranked = ranked or RankedConfig()
@@ -68,6 +70,8 @@ class RankedTrainer(ForestSteps, DPOTrainer):
         finally:
             args.precompute_ref_log_probs = asked
         self.precompute_ref_logps = False
+        if set_reference is not None:
+            set_reference(self.model)
         self._prepare_model(processing_class, reference)
 
     def _read(self, rankings: Sequence[RankedSet], tokenizer: Any, args: DPOConfig) -> tuple[Reading, Dataset]:

@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--end-to-end", action="store_true", help="whole runs: tokenising, reference, training, saving")
     parser.add_argument("--epochs", type=int, default=1, help="of --end-to-end")
     parser.add_argument("--small", action="store_true", help="a model of 1M parameters, to try the benchmark itself")
+    parser.add_argument("--times-only", action="store_true", help="leave out the memory, measured in processes of their own")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--memory-of", choices=ENGINES, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -261,7 +262,7 @@ def main() -> None:
             return
         found = measure_runs(asked, folder) if asked.end_to_end else measure_steps(asked, folder)
     median = {engine: statistics.median(times) for engine, times in found.pop("seconds").items()}
-    memory = {} if asked.end_to_end else memory_in_own_processes()
+    memory = {} if asked.end_to_end or asked.times_only else memory_in_own_processes()
     asks = {name: getattr(asked, name) for name in ("prompt", "completion", "k", "rankings", "vary")}
     report = {**asks,
               "end_to_end": asked.end_to_end, "epochs": asked.epochs, "threads": 1, "cpu_seconds": median,

@@ -61,6 +61,23 @@ def test_another_adapter_is_another_reference(tmp_path):
     assert first.reference_cache.folder != second.reference_cache.folder
 
 
+def test_the_reference_can_be_another_adapter_than_the_one_that_training_starts_from(tmp_path):
+    import math
+
+    def zero(model):
+        for name, weight in model.named_parameters():
+            if ".ref." in name:
+                weight.data.zero_()
+
+    from alignment.ranked.trainer import RankedTrainer
+    from tests.alignment.ranked.rankings import arguments, step
+
+    model, tokenizer = policy()
+    trainer = RankedTrainer(model, arguments(tmp_path), rankings=rankings(2), processing_class=tokenizer, set_reference=zero,
+                            ranked=RankedConfig(cache=tmp_path))
+    assert abs(step(trainer)[0] - math.log(2)) > 1e-3
+
+
 def test_a_fresh_adapter_has_the_base_as_reference_whatever_its_random_half():
     from peft import LoraConfig, get_peft_model
 
