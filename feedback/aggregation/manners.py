@@ -24,7 +24,7 @@ SEVERITY_SPREAD = 0.3
 """Standard deviation of severities beforehand, in steps of a five-point scale."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""
-SHARE_OF = {"measured": 0.6525, "upside down": 0.0225, "inattentive": 0.0375, "constant": 0.0375, "accuracy": 0.25}
+SHARE_OF = {"measured": 0.76, "upside down": 0.02, "inattentive": 0.035, "constant": 0.035, "accuracy": 0.15}
 """How common each kind is beforehand, on a scale of numbers."""
 
 

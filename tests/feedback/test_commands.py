@@ -1,0 +1,129 @@
+"""`redpen feedback` on folders and files: each step alone, as a person or a script runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from feedback.commands import feedback_app
+from feedback.errors import InvalidInput, NothingToDo
+from feedback.schemas import Purpose
+from feedback.store.store import Store
+from tests.feedback.reviewed import Bench
+
+PROJECT = """\
+kind: project
+model: {base: smollm2}
+split: {held_out_share: 0.000000001}
+curation: {max_completion_characters: 30}
+"""
+RUBRIC = """\
+kind: rubric
+criteria:
+  - {name: accuracy, title: Accuracy}
+  - {name: tone, title: Tone}
+  - {name: safety, title: Safety}
+"""
+
+
+def redpen(*arguments: str | Path) -> Any:
+    """What `redpen feedback ... --json` prints; errors are raised as they are."""
+    result = CliRunner().invoke(feedback_app, [str(each) for each in (*arguments, "--json")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose store holds two rated answers, one of them over-long, and one ranking with a tie."""
+    bench = Bench()
+    bench.rated("q", "yes", by=["correct", "correct"])
+    bench.rated("q", "n" * 31, by=["incorrect"])
+    bench.rated("audited", "yes", by=["correct"], purpose=Purpose.AUDIT)
+    bench.ranked("q", ["a", "b", "c"], by=[[[0], [1, 2]]])
+    (tmp_path / "redpen.yaml").write_text(PROJECT, encoding="utf-8")
+    (tmp_path / "rubric.yaml").write_text(RUBRIC, encoding="utf-8")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "q"}\n', encoding="utf-8")
+    (tmp_path / "critical.jsonl").write_text('{"prompt": "c", "reference": "r"}\n', encoding="utf-8")
+    with Store.open(tmp_path / "store.db") as store:
+        store.add_prompts(bench.contents.prompts)
+        store.add_completions(bench.contents.completions)
+        store.add_items(bench.contents.items)
+        store.add_reviewers(bench.contents.reviewers)
+        store.append_ratings(bench.contents.ratings)
+    return tmp_path
+
+
+def test_from_the_store_to_training_sets_one_step_at_a_time(project: Path) -> None:
+    sealed, curated, sets = (project / name for name in ("sealed", "curated", "sets"))
+    assert redpen("seal", "--dir", project, "--out", sealed)["counts"]["ratings"] == 4
+    made = redpen("curate", sealed, curated)
+    assert made["card"]["dropped"]["completion"] == {"over-long": 1}
+    made = redpen("build", curated, sets)
+    assert (made["counts"]["sft"], made["counts"]["pairs"], made["counts"]["ties"]) == (1, 2, 1)
+
+
+def test_the_settings_of_the_project_around_a_folder_count(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    redpen("seal", "--dir", project, "--out", elsewhere / "sealed")
+    assert redpen("curate", elsewhere / "sealed", elsewhere / "curated")["card"]["dropped"] == {}
+    named = redpen("curate", elsewhere / "sealed", elsewhere / "named", "--dir", project)
+    assert named["card"]["dropped"]["completion"] == {"over-long": 1}
+
+
+def test_a_critical_prompt_of_the_project_keeps_its_family_out(project: Path) -> None:
+    (project / "critical.jsonl").write_text('{"prompt": "q ", "reference": "r"}\n', encoding="utf-8")
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    redpen("curate", project / "sealed", project / "curated")
+    with pytest.raises(NothingToDo, match="held-out family"):
+        redpen("build", project / "curated", project / "sets")
+
+
+def test_audit_ratings_are_sealed_apart(project: Path) -> None:
+    made = redpen("seal", "--dir", project, "--out", project / "audit", "--purpose", "audit")
+    assert made["counts"]["ratings"] == 1
+    with pytest.raises(InvalidInput, match="use train, audit or all"):
+        redpen("seal", "--dir", project, "--out", project / "x", "--purpose", "test")
+
+
+def test_verdicts_and_agreement_of_a_snapshot(project: Path) -> None:
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    said = redpen("aggregate", project / "sealed")
+    assert sorted(verdict["outcome"] for verdict in said["verdicts"]) == ["correct", "incorrect"]
+    assert len(said["rank_verdicts"][0]["pairs"]) == 3
+    figures = redpen("agreement", project / "sealed")["agreement"]
+    assert figures["verdict"]["kind"] == "unscored"
+    assert "1 of 2 items" in figures["verdict"]["reason"]
+
+
+def test_a_ratings_file_becomes_verdicts_in_the_documented_shape(tmp_path: Path) -> None:
+    rows = [{"item": item, "reviewer": reviewer, "value": "yes"} for item in ("a", "b") for reviewer in ("x", "y", "z")]
+    path = tmp_path / "ratings.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in [*rows, {"item": "c", "reviewer": "x", "value": "yes"},
+                                                          {"item": "c", "reviewer": "y", "value": "no"}]))
+    said = redpen("aggregate", "--ratings", path, "--method", "majority")
+    assert [(row["item"], row["outcome"]) for row in said["verdicts"]] == [("a", "yes"), ("b", "yes"), ("c", None)]
+    assert set(said["verdicts"][0]) == {"item", "outcome", "most_likely", "probability"}
+    assert [row["reviewer"] for row in redpen("aggregate", "--ratings", path)["reviewers"]] == ["x", "y", "z"]
+
+
+def test_aggregate_wants_either_a_snapshot_or_a_file(tmp_path: Path) -> None:
+    result = CliRunner().invoke(feedback_app, ["aggregate"])
+    assert result.exit_code == 2
+    assert "name a snapshot folder, or a file with --ratings" in result.output
+    result = CliRunner().invoke(feedback_app, ["aggregate", "--ratings", str(tmp_path), "--method", "best"])
+    assert result.exit_code == 2
+
+
+def test_what_people_read_is_a_line_and_a_table(project: Path) -> None:
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    redpen("curate", project / "sealed", project / "curated")
+    built = CliRunner().invoke(feedback_app, ["build", str(project / "curated"), str(project / "sets")]).stdout
+    assert "1 demonstrations: 0 written by reviewers, 1 accepted answers" in built
+    assert "2 pairs; of 3 compared in rankings 1 are ties and 0 undecided" in built
+    for command in ("aggregate", "agreement"):
+        assert "┃" in CliRunner().invoke(feedback_app, [command, str(project / "sealed")]).stdout
