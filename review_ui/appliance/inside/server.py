@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -73,17 +74,23 @@ def configure(home: Path, *, url: str, redis: str) -> None:
 def migrate(database: Path) -> None:
     """Bring the tables to this server's version. Alembic is used directly: the server's own command line does not run
     with a current click."""
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
     from argilla_server.database import ALEMBIC_CONFIG_FILE
 
-    config = Config(ALEMBIC_CONFIG_FILE)
-    found, newest = _revision(database), ScriptDirectory.from_config(config).get_current_head()
-    if found == newest:
+    if _revision(database) == _newest_revision(Path(ALEMBIC_CONFIG_FILE).parent / "alembic" / "versions"):
         return
     from alembic import command
+    from alembic.config import Config
 
-    command.upgrade(config, "head")
+    command.upgrade(Config(ALEMBIC_CONFIG_FILE), "head")
+
+
+def _newest_revision(versions: Path) -> str | None:
+    """The migration that no other follows, read from the files' text: importing Alembic would take a third of a second."""
+    texts = [path.read_text(encoding="utf-8") for path in versions.glob("*.py")]
+    revisions, followed = ({found[1] for text in texts if (found := re.search(rf'^{name} = "(\w+)"', text, re.MULTILINE))}
+                           for name in ("revision", "down_revision"))
+    newest = revisions - followed
+    return newest.pop() if len(newest) == 1 else None
 
 
 def _revision(database: Path) -> str | None:

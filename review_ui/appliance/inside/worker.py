@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from .server import configure
+
+PROMOTE_SECONDS = 2.0
 
 
 def main() -> None:
@@ -33,7 +37,27 @@ def main() -> None:
 
     from . import engine  # noqa: F401
 
+    _promote_due_jobs([HIGH_QUEUE.name, DEFAULT_QUEUE.name], REDIS_CONNECTION)
     SimpleWorker([HIGH_QUEUE, DEFAULT_QUEUE], connection=REDIS_CONNECTION).work(logging_level="WARNING")
+
+
+def _promote_due_jobs(queues: list[str], connection: Any) -> None:
+    """Put jobs whose time has come into their queue, such as a webhook that is tried again after a minute.
+
+    rq would fork a second process for this; a thread does.
+    """
+    from rq.scheduler import RQScheduler
+
+    scheduler = RQScheduler(queues, connection=connection)
+
+    def promote() -> None:
+        while True:
+            scheduler.acquire_locks()
+            scheduler.enqueue_scheduled_jobs()
+            scheduler.heartbeat()
+            time.sleep(PROMOTE_SECONDS)
+
+    threading.Thread(target=promote, daemon=True, name="due-jobs").start()
 
 
 def _wait_for(ready: Path) -> None:
