@@ -79,6 +79,7 @@ def build(curated: Annotated[Path, typer.Argument(help="A curated snapshot.")], 
 def aggregate(
     snapshot: Annotated[Path | None, typer.Argument(help="A sealed or curated snapshot.")] = None,
     ratings: Annotated[Path | None, typer.Option("--ratings", help="Instead: a JSONL file of item, reviewer and value.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="With --ratings: a JSONL file of item and value that is known.")] = None,
     method: Annotated[str, typer.Option(help="With --ratings: reliability, or majority.")] = "reliability",
     json: Json = False,
 ) -> None:
@@ -86,19 +87,19 @@ def aggregate(
     if (snapshot is None) == (ratings is None):
         raise typer.BadParameter("name a snapshot folder, or a file with --ratings")
     if ratings is not None:
-        _aggregate_file(ratings, method, json)
+        _aggregate_file(ratings, gold, method, json)
     elif snapshot is not None:
         _aggregate_snapshot(snapshot, json)
 
 
-def _aggregate_file(path: Path, method: str, json: bool) -> None:
+def _aggregate_file(path: Path, gold: Path | None, method: str, json: bool) -> None:
     from feedback.aggregation.file_verdicts import METHODS, aggregate_file
-    from feedback.aggregation.ratings_file import read_ratings_file
+    from feedback.aggregation.ratings_file import read_gold_file, read_ratings_file
 
     chosen = next((each for each in METHODS if each == method), None)
     if chosen is None:
         raise typer.BadParameter(f"--method is {method!r}; use {' or '.join(METHODS)}")
-    concluded = aggregate_file(read_ratings_file(path), method=chosen)
+    concluded = aggregate_file(read_ratings_file(path), method=chosen, known=read_gold_file(gold) if gold else None)
     if json:
         print_json(concluded)
         return

@@ -46,6 +46,13 @@ class RatingLine(Strict):
     """A label, or a number on a scale."""
 
 
+class GoldLine(Strict):
+    """One line of a file of known answers."""
+
+    item: Name
+    value: Value
+
+
 @dataclass(frozen=True)
 class RatingsFile:
     """What a ratings file says, once for each item and reviewer."""
@@ -82,6 +89,23 @@ def read_ratings_file(path: Path) -> RatingsFile:
     if not values:
         raise NothingToDo(f'{path}: no ratings in it; expected lines such as {{"item": "a", "reviewer": "r", "value": 4}}')
     return RatingsFile(values=values, scale=_scale(list(values.values()), path), repeated=lines - len(values))
+
+
+def read_gold_file(path: Path) -> dict[str | int, str | float]:
+    """Item -> the value that is known to be right. Raises InvalidInput with every line that is not one."""
+    problems: list[str] = []
+    known: dict[str | int, str | float] = {}
+    for number, found in numbered_values(path, problems):
+        try:
+            line = GoldLine.model_validate(found)
+        except ValidationError as error:
+            problems += [f"{path}:{number}: {text}" for text in describe(error, GoldLine)]
+            continue
+        if known.setdefault(line.item, line.value) != line.value:
+            problems.append(f"{path}:{number}: item {line.item!r} is {line.value!r} here and {known[line.item]!r} above; "
+                            "keep one")
+    raise_problems(problems)
+    return known
 
 
 def _scale(values: Sequence[str | float], path: Path) -> Scale:

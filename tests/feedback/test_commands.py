@@ -111,6 +111,16 @@ def test_a_ratings_file_becomes_verdicts_in_the_documented_shape(tmp_path: Path)
     assert [row["reviewer"] for row in redpen("aggregate", "--ratings", path)["reviewers"]] == ["x", "y", "z"]
 
 
+def test_known_answers_overrule_the_votes_and_measure_who_gave_them(tmp_path: Path) -> None:
+    rows = [{"item": f"i{item}", "reviewer": reviewer, "value": value} for item in range(12)
+            for reviewer, value in (("x", "yes"), ("y", "no"))]
+    (tmp_path / "ratings.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "gold.jsonl").write_text("\n".join(json.dumps({"item": f"i{item}", "value": "yes"}) for item in range(6)))
+    said = redpen("aggregate", "--ratings", tmp_path / "ratings.jsonl", "--gold", tmp_path / "gold.jsonl")
+    assert {row["outcome"] for row in said["verdicts"]} == {"yes"}
+    assert said["reviewers"][0]["accuracy"] > 0.8 > said["reviewers"][1]["accuracy"]
+
+
 def test_aggregate_wants_either_a_snapshot_or_a_file(tmp_path: Path) -> None:
     result = CliRunner().invoke(feedback_app, ["aggregate"])
     assert result.exit_code == 2

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.aggregation.file_verdicts import aggregate_file
-from feedback.aggregation.ratings_file import RatingsFile, read_ratings_file
+from feedback.aggregation.ratings_file import RatingsFile, read_gold_file, read_ratings_file
 from feedback.errors import InvalidInput, NothingToDo
 
 
@@ -88,6 +88,12 @@ def test_by_majority_a_reviewer_is_measured_by_the_others() -> None:
     first = aggregate_file(file, method="majority").reviewers[0]
     assert (first.reviewer, first.n) == ("x", 4)
     assert first.accuracy == pytest.approx(2 / 3)
+
+
+def test_a_known_answer_given_twice_differently_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, {"item": "a", "value": 1}, {"item": "a", "value": 2}, {"item": "b"})
+    with pytest.raises(InvalidInput, match="item 'a' is 2 here and 1 above"):
+        read_gold_file(path)
 
 
 def test_a_known_value_outside_the_scale_is_refused() -> None:
