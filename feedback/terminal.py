@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+
+LONG_SECONDS = 5.0
+"""What takes longer is told where no progress bar can be drawn."""
 
 
 def print_json(value: Any) -> None:
@@ -44,16 +48,20 @@ def note(text: str) -> None:
 def progress(title: str, *, total: int | None = None) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr. Call what you get with how many steps were done, as `advance()` or `advance(3)`.
 
-    Where stderr is not a terminal nothing is drawn, and one line says when it ended.
+    Where stderr is not a terminal nothing is drawn, and what took long is told in one line at its end.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    started = time.monotonic()
     with Progress(*columns, console=console, transient=False, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
         yield lambda steps=1: bar.advance(task, steps)
+    seconds = time.monotonic() - started
+    if not console.is_terminal and seconds > LONG_SECONDS:
+        note(f"{title}: done in {seconds:.0f} s")
 
 
 def tracked(values: Sequence[Value], title: str) -> Iterator[Value]:
