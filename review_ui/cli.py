@@ -5,6 +5,7 @@ Command modules import only typer and the error tree at their top, so `redpen --
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -32,6 +33,8 @@ app.command()(verify)
 
 def main() -> None:
     """Run the command line: exit 0 done, 1 refused, 2 wrong usage, 130 interrupted."""
+    # Threads of torch that wait spin by default: beside a busy server that made small steps three times slower than this.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except RedpenError as error:
