@@ -18,7 +18,7 @@ TITLE = "Held-out families, judged by simulated reviewers and by inspect"
 
 def demo(
     model: Annotated[str, typer.Option(help="pocket, smollm2, or any causal language model's id or folder.")] = "pocket",
-    rounds: Annotated[int, typer.Option(min=1, help="Alignment rounds after round 0, which is the base.")] = 3,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds after round 0, the base: 3 for pocket, else 2.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed is another run of everything but the facts and the base.")] = 0,
     folder: Annotated[Path, typer.Option("--dir", help="Where the demo's project is, or will be.")] = Path("redpen-demo"),
     serve: Annotated[bool, typer.Option(help="Leave the workspace running at the end, until Ctrl-C.")] = True,
@@ -29,7 +29,8 @@ def demo(
 
     from review_ui.demo.run import DemoOptions, run
 
-    result = run(DemoOptions(folder=folder, model=model, rounds=rounds, seed=seed))
+    wanted = rounds or (3 if model == "pocket" else 2)
+    result = run(DemoOptions(folder=folder, model=model, rounds=wanted, seed=seed))
     _show(result)
     if json_file is not None:
         json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
