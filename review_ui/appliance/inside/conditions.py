@@ -25,7 +25,7 @@ from argilla_server.search_engine import (
 
 from .dates import as_stored
 
-_RECORD_COLUMNS = {"id": "record.id", "external_id": "record.external_id", "status": "record.status",
+_RECORD_COLUMNS = {"id": "document.record_id", "external_id": "record.external_id", "status": "document.status",
                    "inserted_at": "record.inserted_at", "updated_at": "record.updated_at"}
 _DATES = {"inserted_at", "updated_at"}
 _FILTERABLE = "json_extract(question.settings, '$.type') IN ('rating', 'label_selection', 'multi_label_selection')"
@@ -56,7 +56,7 @@ def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
         return _suggestion_condition(filter, scope, dataset_id)
     if scope.question:
         return _answer_condition(filter, scope, dataset_id)
-    return _status_condition(filter, scope)
+    return _status_condition(filter, scope, dataset_id)
 
 
 def both(clauses: Sequence[Clause]) -> Clause:
@@ -109,13 +109,13 @@ def _record_condition(filter: TermsFilter | RangeFilter, name: str) -> Clause:
     column = _RECORD_COLUMNS[name]
     if isinstance(filter, RangeFilter):
         bounds = [(">=", filter.ge, False), ("<=", filter.le, True)]
-        return both([Clause(f"{column} {sign} ?", (_record_value(name, bound, latest=latest),), reads_record=True)
+        return both([Clause(f"{column} {sign} ?", (_record_value(name, bound, latest=latest),), column.startswith("record."))
                      for sign, bound, latest in bounds if bound is not None])
     if name in _DATES:
         return either([Clause(f"{column} BETWEEN ? AND ?", (as_stored(value, latest=False), as_stored(value, latest=True)),
                               reads_record=True) for value in filter.values])
     values = tuple(_record_value(name, value, latest=False) for value in filter.values)
-    return Clause(f"{column} IN ({_marks(values)})", values, reads_record=True)
+    return Clause(f"{column} IN ({_marks(values)})", values, reads_record=column.startswith("record."))
 
 
 def _record_value(name: str, value: Any, *, latest: bool) -> str:
@@ -161,17 +161,20 @@ def _of_user(scope: ResponseFilterScope) -> tuple[str, tuple[Any, ...]]:
     return ("AND response.user_id = ?", (scope.user.id.hex,)) if scope.user else ("", ())
 
 
-def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterScope) -> Clause:
+def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterScope, dataset_id: UUID) -> Clause:
     """Pending means: no response by this person, or by anybody when no person is asked about."""
-    owner, who = _of_user(scope)
-    own = f"SELECT response.record_id FROM responses AS response WHERE 1 {owner}"
+    owner, who = ("AND user_id = ?", (scope.user.id.hex,)) if scope.user else ("", ())
+    answered = Clause(f"SELECT document FROM redpen_answers WHERE dataset_id = ? {owner}", (dataset_id.hex, *who))
     if isinstance(filter, RangeFilter):
-        test = _test(filter, "response.status")
-        return Clause(f"document.record_id IN ({own} AND {test.sql})", (*who, *test.values))
+        test = _test(filter, "status")
+        return Clause(f"document.number IN ({answered.sql} AND {test.sql})", (*answered.values, *test.values))
     statuses = tuple(str(value) for value in filter.values if str(value) != "pending")
-    parts = [Clause(f"document.record_id NOT IN ({own})", who)] if len(statuses) < len(filter.values) else []
+    parts = []
+    if len(statuses) < len(filter.values):
+        parts.append(Clause(f"document.number NOT IN ({answered.sql})", answered.values))
     if statuses:
-        parts.append(Clause(f"document.record_id IN ({own} AND response.status IN ({_marks(statuses)}))", (*who, *statuses)))
+        parts.append(Clause(f"document.number IN ({answered.sql} AND status IN ({_marks(statuses)}))",
+                            (*answered.values, *statuses)))
     return either(parts)
 
 
@@ -181,7 +184,8 @@ def ordering(order: Order, *, dataset_id: UUID) -> Clause:
     ascending = str(order.order) == "asc"
     first = "min" if ascending else "max"
     if isinstance(scope, RecordFilterScope):
-        key = Clause(_RECORD_COLUMNS[str(scope.property)], reads_record=True)
+        column = _RECORD_COLUMNS[str(scope.property)]
+        key = Clause(column, reads_record=column.startswith("record."))
     elif isinstance(scope, MetadataFilterScope):
         key = Clause(f"(SELECT {first}(item.atom) FROM json_each(record.metadata, ?) AS item)",
                      (_path(scope.metadata_property),), reads_record=True)

@@ -106,16 +106,15 @@ class EmbeddedSearchEngine(SearchEngine):
         if dataset.is_draft:
             return {}
         rows = await self._readers.rows(
-            "SELECT status, count(*) FROM records WHERE dataset_id = ? GROUP BY status", (dataset.id.hex,))
+            "SELECT status, count(*) FROM redpen_documents WHERE dataset_id = ? GROUP BY status", (dataset.id.hex,))
         return {"total": sum(count for _, count in rows), **dict(rows)}
 
     async def get_dataset_user_progress(self, dataset: Dataset, user: User) -> dict[str, int]:
         if dataset.is_draft:
             return {}
         rows = await self._readers.rows(
-            """SELECT response.status, count(*) FROM responses AS response JOIN redpen_documents AS document
-               ON document.record_id = response.record_id AND document.dataset_id = ?
-               WHERE response.user_id = ? GROUP BY response.status""", (dataset.id.hex, user.id.hex))
+            "SELECT status, count(*) FROM redpen_answers WHERE dataset_id = ? AND user_id = ? GROUP BY status",
+            (dataset.id.hex, user.id.hex))
         return {"total": sum(count for _, count in rows), **dict(rows)}
 
     async def compute_metrics_for(self, metadata_property: MetadataProperty) -> MetadataMetrics:

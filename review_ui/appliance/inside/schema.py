@@ -3,16 +3,20 @@
 Triggers run inside the server's own transactions, so the index can neither lag behind the records nor survive a
 rollback, and the engine's write methods have nothing to do.
 
-    redpen_documents    one integer per record: the row of the text index, and the order in which records came
+    redpen_documents    one integer per record: the row of the text index, and the order in which records came; its status
+    redpen_answers      who has answered which document, and with which status
     redpen_text         FTS5, one row per record, one column per field, so that a phrase never crosses two fields and
                         "both words" may be found in two
+
+The first two repeat what the server's tables say, in the order and with the small keys that a page of a hundred thousand
+records needs.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 COLUMNS = 32
 """Fields of a dataset with a column of their own; later ones share the last."""
@@ -23,13 +27,14 @@ BATCH = 1000
 _COLUMN_NAMES = ", ".join(f"c{number}" for number in range(COLUMNS))
 
 _TABLES = (
-    """CREATE TABLE IF NOT EXISTS redpen_documents (
-        number INTEGER PRIMARY KEY, record_id CHAR(32) NOT NULL UNIQUE, dataset_id CHAR(32) NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS redpen_documents_of_dataset ON redpen_documents (dataset_id, number)",
-    f"""CREATE VIRTUAL TABLE IF NOT EXISTS redpen_text USING fts5(
-        {_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
-    "CREATE INDEX IF NOT EXISTS redpen_records_by_status ON records (dataset_id, status)",
-    "CREATE INDEX IF NOT EXISTS redpen_responses_by_user ON responses (user_id, record_id, status)",
+    """CREATE TABLE redpen_documents (
+        number INTEGER PRIMARY KEY, record_id CHAR(32) NOT NULL UNIQUE, dataset_id CHAR(32) NOT NULL, status VARCHAR NOT NULL)""",
+    "CREATE INDEX redpen_documents_of_dataset ON redpen_documents (dataset_id, status)",
+    """CREATE TABLE redpen_answers (
+        dataset_id CHAR(32) NOT NULL, user_id CHAR(32) NOT NULL, document INTEGER NOT NULL, status VARCHAR NOT NULL,
+        PRIMARY KEY (dataset_id, user_id, document)) WITHOUT ROWID""",
+    "CREATE INDEX redpen_answers_to_document ON redpen_answers (document, status)",
+    f"""CREATE VIRTUAL TABLE redpen_text USING fts5({_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
 )
 
 
@@ -57,21 +62,39 @@ def _texts(condition: str) -> str:
         WHERE {condition} GROUP BY document.number"""
 
 
-_TRIGGERS = (
-    f"""CREATE TRIGGER IF NOT EXISTS redpen_record_added AFTER INSERT ON records BEGIN
-        INSERT INTO redpen_documents (record_id, dataset_id) VALUES (new.id, new.dataset_id);
+_DOCUMENT = "(SELECT number FROM redpen_documents WHERE record_id = {row}.{column})"
+
+_TRIGGERS = {
+    "redpen_record_added": f"""AFTER INSERT ON records BEGIN
+        INSERT INTO redpen_documents (record_id, dataset_id, status) VALUES (new.id, new.dataset_id, new.status);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
     END""",
-    f"""CREATE TRIGGER IF NOT EXISTS redpen_record_changed AFTER UPDATE OF fields ON records
-        WHEN old.fields IS NOT new.fields BEGIN
-        DELETE FROM redpen_text WHERE rowid = (SELECT number FROM redpen_documents WHERE record_id = old.id);
+    "redpen_record_changed": f"""AFTER UPDATE OF fields ON records WHEN old.fields IS NOT new.fields BEGIN
+        DELETE FROM redpen_text WHERE rowid = {_DOCUMENT.format(row="new", column="id")};
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
     END""",
-    """CREATE TRIGGER IF NOT EXISTS redpen_record_removed AFTER DELETE ON records BEGIN
-        DELETE FROM redpen_text WHERE rowid = (SELECT number FROM redpen_documents WHERE record_id = old.id);
+    "redpen_record_moved": """AFTER UPDATE OF status ON records WHEN old.status IS NOT new.status BEGIN
+        UPDATE redpen_documents SET status = new.status WHERE record_id = new.id;
+    END""",
+    "redpen_record_removed": f"""AFTER DELETE ON records BEGIN
+        DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="id")};
+        DELETE FROM redpen_text WHERE rowid = {_DOCUMENT.format(row="old", column="id")};
         DELETE FROM redpen_documents WHERE record_id = old.id;
     END""",
-)
+    "redpen_answer_added": """AFTER INSERT ON responses BEGIN
+        INSERT INTO redpen_answers (dataset_id, user_id, document, status)
+        SELECT dataset_id, new.user_id, number, new.status FROM redpen_documents WHERE record_id = new.record_id;
+    END""",
+    "redpen_answer_moved": f"""AFTER UPDATE OF status ON responses WHEN old.status IS NOT new.status BEGIN
+        UPDATE redpen_answers SET status = new.status
+        WHERE document = {_DOCUMENT.format(row="new", column="record_id")} AND user_id = new.user_id;
+    END""",
+    "redpen_answer_removed": f"""AFTER DELETE ON responses BEGIN
+        DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="record_id")} AND user_id = old.user_id;
+    END""",
+}
+_OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_answers", "redpen_answers_to_document",
+            "redpen_text", *_TRIGGERS}
 
 
 def ensure(path: str) -> bool:
@@ -90,28 +113,32 @@ def ensure(path: str) -> bool:
 
 
 def _is_sound(connection: sqlite3.Connection) -> bool:
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'redpen_%'")}
-    needed = {"redpen_index", "redpen_documents", "redpen_text", "redpen_record_added", "redpen_record_changed",
-              "redpen_record_removed", "redpen_records_by_status", "redpen_responses_by_user"}
-    if not needed <= names or connection.execute("SELECT version FROM redpen_index").fetchone() != (VERSION,):
+    present = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'redpen_%'")}
+    if not present >= _OBJECTS or connection.execute("SELECT version FROM redpen_index").fetchone() != (VERSION,):
         return False
-    counts = connection.execute("""SELECT (SELECT count(*) FROM records), (SELECT count(*) FROM redpen_documents),
-                                          (SELECT count(*) FROM redpen_text_docsize)""").fetchone()
-    return len(set(counts)) == 1
+    counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in
+              ("records", "redpen_documents", "redpen_text_docsize", "responses", "redpen_answers")]
+    return len(set(counts[:3])) == len(set(counts[3:])) == 1
 
 
 def _build(connection: sqlite3.Connection) -> None:
-    for name in ("redpen_record_added", "redpen_record_changed", "redpen_record_removed"):
-        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-    for name in ("redpen_text", "redpen_documents", "redpen_index"):
-        connection.execute(f"DROP TABLE IF EXISTS {name}")
-    for statement in (*_TABLES, *_TRIGGERS):
+    for trigger in _TRIGGERS:
+        connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+    for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_index"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in _TABLES:
         connection.execute(statement)
-    connection.execute("""INSERT INTO redpen_documents (record_id, dataset_id)
-                          SELECT id, dataset_id FROM records ORDER BY inserted_at, rowid""")
+    connection.execute("""INSERT INTO redpen_documents (record_id, dataset_id, status)
+                          SELECT id, dataset_id, status FROM records ORDER BY inserted_at, rowid""")
+    connection.execute("""INSERT INTO redpen_answers (dataset_id, user_id, document, status)
+                          SELECT document.dataset_id, response.user_id, document.number, response.status
+                          FROM responses AS response
+                          JOIN redpen_documents AS document ON document.record_id = response.record_id""")
     (last,) = connection.execute("SELECT max(number) FROM redpen_documents").fetchone()
     for first in range(1, (last or 0) + 1, BATCH):
         condition = f"document.number BETWEEN {first} AND {first + BATCH - 1}"
         connection.execute(f"INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts(condition)}")
+    for trigger, body in _TRIGGERS.items():
+        connection.execute(f"CREATE TRIGGER {trigger} {body}")
     connection.execute("CREATE TABLE redpen_index (version INTEGER NOT NULL)")
     connection.execute("INSERT INTO redpen_index VALUES (?)", (VERSION,))

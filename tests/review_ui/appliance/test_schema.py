@@ -17,7 +17,8 @@ SERVER_TABLES = """
     CREATE TABLE records (
         id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME,
         FOREIGN KEY (dataset_id) REFERENCES datasets (id) ON DELETE CASCADE);
-    CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR);
+    CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR,
+        FOREIGN KEY (record_id) REFERENCES records (id) ON DELETE CASCADE);
     INSERT INTO datasets VALUES ('d');
 """
 FIELDS = {"prompt": "text", "answer": "text", "chat": "chat", "table": "custom", "picture": "image"}
@@ -99,6 +100,22 @@ def test_records_deleted_with_their_dataset_leave_the_index(connection: sqlite3.
     assert connection.execute("SELECT count(*) FROM redpen_documents").fetchone() == (0,)
 
 
+def test_answers_and_statuses_follow_the_servers_tables(connection: sqlite3.Connection) -> None:
+    def answers() -> list[tuple[str, str]]:
+        return connection.execute("SELECT user_id, status FROM redpen_answers ORDER BY user_id").fetchall()
+
+    add(connection, "r1", prompt="x")
+    connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'draft'), ('v', 'r1', 'draft')")
+    connection.execute("UPDATE responses SET status = 'submitted' WHERE user_id = 'u'")
+    connection.execute("UPDATE records SET status = 'completed'")
+    assert answers() == [("u", "submitted"), ("v", "draft")]
+    assert connection.execute("SELECT status FROM redpen_documents").fetchone() == ("completed",)
+    connection.execute("DELETE FROM responses WHERE user_id = 'v'")
+    assert answers() == [("u", "submitted")]
+    connection.execute("DELETE FROM records")
+    assert answers() == []
+
+
 def test_an_index_is_built_for_records_that_were_there_before(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN")
@@ -117,9 +134,11 @@ def test_a_sound_index_is_left_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["DELETE FROM redpen_text WHERE rowid = 1", "DROP TRIGGER redpen_record_changed",
                                     "UPDATE redpen_index SET version = 0", "DROP TABLE redpen_text",
-                                    "DROP INDEX redpen_records_by_status"])
+                                    "DROP INDEX redpen_answers_to_document", "DELETE FROM redpen_answers"])
 def test_a_damaged_index_is_built_anew(connection: sqlite3.Connection, path: Path, damage: str) -> None:
     add(connection, "r1", prompt="kept")
+    connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'submitted')")
     connection.execute(damage)
     assert schema.ensure(str(path))
     assert found(connection, "kept") == {"r1"}
+    assert connection.execute("SELECT document, user_id FROM redpen_answers").fetchall() == [(1, "u")]
