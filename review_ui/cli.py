@@ -5,6 +5,7 @@ Command modules import only typer and the error tree at their top, so `redpen --
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -39,6 +40,12 @@ def main() -> None:
         app()
     except RedpenError as error:
         sys.stderr.write(f"redpen: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"redpen: the disk is full ({error.filename or error.strerror}); what was finished is whole. Free some "
+                         "space and run the same command again\n")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("redpen: stopped; the same command goes on from here\n")
