@@ -63,7 +63,7 @@ def test_people_judge_the_text_that_the_page_shows_and_mark_it_where_it_stands(t
     assert agreeing >= 45
     spans = [span for values in argilla.responses.values() for span in values.get("spans", [])]
     assert {(span["start"], span["label"]) for span in spans} == {(0, "hallucinated")}
-    assert {span["end"] for span in spans} <= {len("It <is> 8"), len("It <is> 10")}
+    assert {span["end"] for span in spans} <= {len(shown("It <is> 8")), len(shown("It <is> 10"))}
 
 
 def test_rankings_name_the_answers_by_their_fields(tmp_path: Path) -> None:
