@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 COLUMNS = 32
 """Fields of a dataset with a column of their own; later ones share the last."""
@@ -34,6 +34,8 @@ _TABLES = (
         dataset_id CHAR(32) NOT NULL, user_id CHAR(32) NOT NULL, document INTEGER NOT NULL, status VARCHAR NOT NULL,
         PRIMARY KEY (dataset_id, user_id, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_answers_to_document ON redpen_answers (document, status)",
+    # Without it SQLite looks up one record's submitted answers among everybody's submitted answers.
+    "CREATE INDEX redpen_responses_of_record ON responses (record_id, status)",
     f"""CREATE VIRTUAL TABLE redpen_text USING fts5({_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
 )
 
@@ -94,7 +96,7 @@ _TRIGGERS = {
     END""",
 }
 _OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_answers", "redpen_answers_to_document",
-            "redpen_text", *_TRIGGERS}
+            "redpen_text", "redpen_responses_of_record", *_TRIGGERS}
 
 
 def ensure(path: str) -> bool:
@@ -126,6 +128,7 @@ def _build(connection: sqlite3.Connection) -> None:
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_index"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
+    connection.execute("DROP INDEX IF EXISTS redpen_responses_of_record")
     for statement in _TABLES:
         connection.execute(statement)
     connection.execute("""INSERT INTO redpen_documents (record_id, dataset_id, status)

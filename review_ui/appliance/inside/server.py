@@ -26,11 +26,12 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, owner, pages, schema, trimming  # noqa: F401
+    from . import durability, engine, interrupted, owner, pages, schema, trimming  # noqa: F401
 
     database = home / "argilla.db"
     migrate(database)
     schema.ensure(str(database))
+    interrupted.finish(database)
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)

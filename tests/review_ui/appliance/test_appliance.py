@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from feedback.errors import InvalidInput, Locked, RedpenError
 from review_ui.appliance.appliance import Appliance, Running
+from tests.review_ui.appliance.desk import Desk, terms
 
 pytestmark = pytest.mark.argilla
 
@@ -158,6 +160,21 @@ def test_a_dead_child_is_started_again(tmp_path: Path) -> None:
         wait_until(lambda: state(home)["valkey"]["starts"] == 2)
         after = state(home)
         assert (after["server"]["starts"], after["server"]["last_exit"]) == (2, -signal.SIGKILL)
+
+
+def test_a_status_that_a_killed_server_did_not_write_is_written_at_the_next_start(tmp_path: Path) -> None:
+    home = tmp_path / "argilla"
+    with Appliance(home) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        desk = Desk(client, {"X-Argilla-Api-Key": running.api_key})
+        dataset = desk.dataset()
+        for record in desk.add(dataset, [{"external_id": name, "fields": {"prompt": name}} for name in ("r0", "r1")])[:1]:
+            desk.reviewer(dataset).answer(record)
+    with sqlite3.connect(home / "argilla.db") as connection:
+        connection.execute("UPDATE records SET status = CASE status WHEN 'pending' THEN 'completed' ELSE 'pending' END")
+    connection.close()
+    with Appliance(home) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        desk = Desk(client, {"X-Argilla-Api-Key": running.api_key})
+        assert desk.search(dataset, filters=[terms("record", ["completed"], property="status")]) == (["r0"], 1)
 
 
 def test_a_killed_supervisor_takes_its_children_along(tmp_path: Path) -> None:
