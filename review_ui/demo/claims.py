@@ -6,7 +6,6 @@ cannot be mistaken for English.
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from collections.abc import Callable
@@ -19,6 +18,8 @@ LITERAL = re.compile(
     r"|(?P<word>\b(?:None|True|False|none|true|false|null)\b|(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w]))"
     r"|(?P<empty>\b(?:an )?empty string\b)"
 )
+VALUE = re.compile(r"None|True|False|-?\d+(?:\.\d+)?(?:e-?\d+)?|'[^']*'")
+"""A plain value, spelt as `repr` spells it."""
 MODULE = re.compile(
     r"`(?P<ticked>[A-Za-z_][\w.]*)`"
     r"|\bfrom (?P<source>[a-z_][\w.]*) import\b|\bimport (?P<imported>[a-z_][\w.]*)"
@@ -91,11 +92,7 @@ def _literal(text: str) -> str:
 
 
 def _is_literal(text: str) -> bool:
-    try:
-        ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return False
-    return True
+    return bool(VALUE.fullmatch(text))
 
 
 def modules(sentence: str) -> list[Claim]:
