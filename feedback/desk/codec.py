@@ -16,6 +16,10 @@ from feedback.schemas import Completion, Prompt, Queue, RankAnswer, RateAnswer, 
 __all__ = ["EMPTY", "RecordDraft", "conversation", "decode_answer", "encode_answer", "read_shown", "record_of"]
 
 
+NO_REFERENCE = "(none was given)"
+"""Shown on a rank page for a prompt without one."""
+
+
 @dataclass(frozen=True)
 class RecordDraft:
     """One item as Argilla takes it."""
@@ -29,8 +33,10 @@ class RecordDraft:
 def record_of(item: ReviewItem, *, prompt: Prompt, completions: Mapping[CompletionId, Completion]) -> RecordDraft:
     """The item as a record, its answers in display order."""
     fields = {PROMPT: shown(conversation(prompt))}
-    if prompt.reference and prompt.reference.strip():
-        fields[REFERENCE] = shown(prompt.reference)
+    reference = (prompt.reference or "").strip()
+    if reference or item.queue is Queue.RANK:
+        # On a rank page it is always there: the page lays out the answers by their place after it.
+        fields[REFERENCE] = shown(prompt.reference or "") if reference else NO_REFERENCE
     for name, completion_id in zip(answer_fields(len(item.completion_ids)), item.completion_ids, strict=True):
         fields[name] = shown_answer(completions[completion_id].text)
     return RecordDraft(item_id=item.id, fields=fields, metadata={ITEM: item.id})

@@ -28,9 +28,18 @@ _HEADERS = (
     (b"content-security-policy", b"script-src-attr 'none'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'"),
 )
 
+_SIDE_BY_SIDE = """<style>
+.record__content .fields:has(> :nth-child(4)) {
+  display: grid !important; grid-template-columns: 1fr 1fr; gap: 8px; align-items: stretch;
+}
+.record__content .fields:has(> :nth-child(4)) > :nth-child(-n+2) { grid-column: 1 / -1; }
+</style></head>"""
+"""From four fields on the first two, question and reference, take a row each and the others stand in two columns."""
+
 _CHANGES = {
     ".css": {"Google's fonts": (re.compile(r'@import url\(["\']?https://fonts\.googleapis\.com/[^)]*\);?'), "")},
-    ".html": {"the path below which the pages are": (re.compile("@@baseUrl@@"), "")},
+    ".html": {"the path below which the pages are": (re.compile("@@baseUrl@@"), ""),
+              "answers to be compared stand side by side": (re.compile("</head>"), _SIDE_BY_SIDE)},
     ".js": {
         "the path below which the pages are": (re.compile("@@baseUrl@@"), ""),
         "a text is text": (re.compile(r"domProps:\{innerHTML:(\w\._s\(\w\.fieldText\))\}"), r"domProps:{textContent:\1}"),
