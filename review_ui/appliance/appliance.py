@@ -78,11 +78,14 @@ class Appliance:
             lock.truncate()
             lock.write(json.dumps({"starter": os.getpid(), "supervisor": self._process.pid, "url": url}))
             lock.flush()
+        is_up = False
         try:
             self._wait_until_up(url)
-        except BaseException:
-            self.stop()
-            raise
+            is_up = True
+        finally:
+            # Ctrl-C while waiting included.
+            if not is_up:
+                self.stop()
         owner_file = self.home / "owner.json"
         owner = json.loads(owner_file.read_text(encoding="utf-8"))
         return Running(url=url, owner_file=owner_file, username=owner["username"], api_key=owner["api_key"])
