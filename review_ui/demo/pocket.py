@@ -19,10 +19,9 @@ from feedback.config import Strict
 from feedback.ids import content_hash
 from feedback.paths import cache_dir
 from feedback.terminal import progress
-from review_ui.demo.facts import Fact, Kind, facts
+from review_ui.demo.facts import TOPICS, Fact, Kind, facts
 from review_ui.demo.packing import Answer, Row, batches, loss, pack
 from review_ui.demo.voices import CAREFUL, VOICES, Corpus, Voice
-from sft.silence import quiet
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -54,8 +53,6 @@ class Recipe(Strict):
     """Of the matrices (Muon, which learns these facts in half the steps of AdamW)."""
     emphasis: float = 1.5
     """Weight of the careful voice's facts, so that they are learned early."""
-    extra_practice: int = 3
-    """How many times more often it is told which function to use instead of an unsafe one."""
     warm_up: int = 20
     seed: int = 0
 
@@ -97,9 +94,8 @@ def build(recipe: Recipe, out: Path) -> None:
         for step, rows in zip(range(recipe.steps), _batches(recipe, corpus, tokenizer, chance), strict=False):
             _learn(model, rows, optimizers, scale=_schedule(step, recipe))
             advance()
-    with quiet():
-        model.eval().save_pretrained(out)
-        _wrapped(tokenizer).save_pretrained(out)
+    model.eval().save_pretrained(out)
+    _wrapped(tokenizer).save_pretrained(out)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
@@ -170,8 +166,8 @@ def _learn(model: Any, rows: list[Row], optimizers: list[tuple[Any, float]], *, 
 def _batches(recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, chance: Random) -> Iterator[list[Row]]:
     """Endless batches: all facts in random order, then again with other phrasings and other mistakes."""
     pool: list[Row] = []
-    # Each of these is the only one with its answer: they take more practice.
-    practice = [*facts(), *(fact for fact in facts() if fact.kind is Kind.INSTEAD for _ in range(recipe.extra_practice))]
+    # Safety's questions are the longest and its answers the rarest words: they take twice the practice.
+    practice = [*facts(), *(fact for fact in facts() if fact.topic == TOPICS[Kind.SAFE])]
     while True:
         for fact in chance.sample(practice, len(practice)):
             pool.append(_row(recipe, fact, corpus, tokenizer, chance))
