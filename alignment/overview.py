@@ -116,8 +116,9 @@ COLUMNS = ("round", "policy", "reviewed", "hallucinated", "correct", "abstains",
 def cells(row: RoundOverview) -> Sequence[str]:
     """One round as cells for `COLUMNS`."""
     figures = [_short(row.figure(name), share=name.endswith("_rate")) for name in SHOWN]
-    return (str(row.number), row.policy or "-", str(row.reviewed or "-"), *figures, _short(row.win_rate, share=True),
-            row.advance.outcome if row.advance else "-", row.ship.outcome if row.ship else "-", "yes" if row.promoted else "no", row.state)
+    said = [gate.outcome if gate else "-" for gate in (row.advance, row.ship)]
+    return (str(row.number), row.policy or "-", str(row.reviewed or "-"), *figures, _short(row.win_rate, share=True), *said,
+            "yes" if row.promoted else "no", row.state)
 
 
 def _short(figure: Figure, *, share: bool) -> str:
