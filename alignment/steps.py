@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -26,6 +26,8 @@ from feedback.terminal import note
 
 if TYPE_CHECKING:
     from feedback.store.store import Store
+
+Row = TypeVar("Row", Prompt, Completion, ReviewItem)
 
 SNAPSHOT, CURATED, SETS = "01_snapshot", "02_curated", "03_training_sets"
 SFT, DPO, REWARD = "05_sft", "06_dpo", "06_reward"
@@ -139,7 +141,8 @@ def sft(r: Round) -> Path | None:
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "sft.jsonl", SftExample))
     if not config.sft.enabled or rows < config.sft.min_examples:
-        return _skipped(r, SFT, f"{rows} demonstrations, wanted {config.sft.min_examples}, enabled: {config.sft.enabled}")
+        _skipped(r, SFT, f"{rows} demonstrations, wanted {config.sft.min_examples}, enabled: {config.sft.enabled}")
+        return None
     from sft import train
 
     stage = train.SftStage(model=config.model, lora=config.lora, sft=config.sft, seed=r.seed)
@@ -159,7 +162,8 @@ def dpo(r: Round) -> Path | None:
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
     if not config.dpo.enabled or rows < config.dpo.min_pairs:
-        return _skipped(r, DPO, f"{rows} pairs, wanted {config.dpo.min_pairs}, enabled: {config.dpo.enabled}")
+        _skipped(r, DPO, f"{rows} pairs, wanted {config.dpo.min_pairs}, enabled: {config.dpo.enabled}")
+        return None
     from alignment import dpo as stage_of
 
     stage = stage_of.DpoStage(model=config.model, lora=config.lora, dpo=config.dpo, seed=r.seed)
@@ -187,7 +191,8 @@ def reward(r: Round) -> Path | None:
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
     if not config.reward.enabled or rows < config.reward.min_pairs:
-        return _skipped(r, REWARD, f"{rows} pairs, wanted {config.reward.min_pairs}, enabled: {config.reward.enabled}")
+        _skipped(r, REWARD, f"{rows} pairs, wanted {config.reward.min_pairs}, enabled: {config.reward.enabled}")
+        return None
     from alignment import reward as stage_of
 
     stage = stage_of.RewardStage(model=config.model, lora=config.lora, reward=config.reward, seed=r.seed)
@@ -249,7 +254,7 @@ def audit_items(r: Round) -> Path:
 def _write_items(*, out: Path, sources: Sequence[Path], config: dict[str, Any], items: Sequence[ReviewItem]) -> Manifest:
     inputs = {folder.name: manifest_hash(folder) for folder in sources}
     with writing(out, stage="audit_items", inputs=inputs, config=config) as draft:
-        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", sorted(items, key=lambda item: item.id))
+        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", _by_id(items))
     return read_manifest(out)
 
 
@@ -281,10 +286,14 @@ def _make_queue(r: Round) -> Manifest:
     shown = {completion for item in items for completion in item.completion_ids}
     asked_now = {item.prompt_id for item in items}
     with writing(r.at(QUEUE), stage="queue", inputs={"samples": manifest_hash(sampled)}, config=plain(config.queues)) as draft:
-        write_rows(draft.folder / "prompts.jsonl", sorted((p for p in prompts if p.id in asked_now), key=lambda p: p.id))
-        write_rows(draft.folder / "completions.jsonl", sorted((c for c in completions if c.id in shown), key=lambda c: c.id))
-        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", sorted(items, key=lambda item: item.id))
+        write_rows(draft.folder / "prompts.jsonl", _by_id(p for p in prompts if p.id in asked_now))
+        write_rows(draft.folder / "completions.jsonl", _by_id(c for c in completions if c.id in shown))
+        draft.counts["items"] = write_rows(draft.folder / "items.jsonl", _by_id(items))
     return read_manifest(r.at(QUEUE))
+
+
+def _by_id(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row.id)
 
 
 def _scorer(r: Round) -> selection.Score | None:
