@@ -22,6 +22,7 @@ from feedback.terminal import progress
 from review_ui.demo.facts import TOPICS, Fact, Kind, facts
 from review_ui.demo.packing import Answer, Row, batches, loss, pack
 from review_ui.demo.voices import CAREFUL, VOICES, Corpus, Voice
+from sft.silence import quiet
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -63,12 +64,17 @@ class Recipe(Strict):
         return content_hash("pocket", {"recipe": self.model_dump(), "template": CHAT_TEMPLATE, "pieces": PIECES, **told})
 
 
+def folder_of(recipe: Recipe) -> Path:
+    """Where the model of a recipe is, or will be."""
+    return cache_dir() / "models" / recipe.name
+
+
 def ensure(recipe: Recipe | None = None) -> Path:
     """The pocket model's folder; built with a progress bar when the cache does not have it."""
     from filelock import FileLock
 
     recipe = recipe or Recipe()
-    folder = cache_dir() / "models" / recipe.name
+    folder = folder_of(recipe)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +100,9 @@ def build(recipe: Recipe, out: Path) -> None:
         for step, rows in zip(range(recipe.steps), _batches(recipe, corpus, tokenizer, chance), strict=False):
             _learn(model, rows, optimizers, scale=_schedule(step, recipe))
             advance()
-    model.eval().save_pretrained(out)
-    _wrapped(tokenizer).save_pretrained(out)
+    with quiet():
+        model.eval().save_pretrained(out)
+        _wrapped(tokenizer).save_pretrained(out)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,11 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alignment import rounds
+from alignment import rounds, steps
 from alignment.project import Project
 from alignment.rounds import RoundState
 from feedback import simulation
-from feedback.errors import InvalidInput, StageRefused
+from feedback.errors import InvalidInput, NothingToDo, StageRefused
+from feedback.lineage import MANIFEST
 from feedback.terminal import note, progress
 from review_ui.demo import facts, oracle, table
 from review_ui.demo.clock import Clock
@@ -47,6 +48,8 @@ class DemoResult:
 
     folder: Path
     rows: tuple[table.DemoRow, ...]
+    played: bool
+    """False when the demo was finished before, and there was nothing left to do."""
     wall_seconds: float
     split_seconds: dict[str, float]
 
@@ -81,16 +84,25 @@ class Desk:
 
 
 def run(options: DemoOptions) -> DemoResult:
-    """All rounds, and the figures. Raises InvalidInput when the folder holds something else."""
+    """All rounds that are not done yet, and the figures. Raises InvalidInput when the folder holds something else."""
+    clock = Clock(options.folder / "rounds")
+    project = open_project(options, _base_name(options.model))
+    played = not _is_finished(project, options.rounds)
+    if played:
+        _play(project, options, clock)
+    return DemoResult(folder=project.folder, rows=tuple(table.demo_rows(project, oracle.judge)), played=played,
+                      wall_seconds=clock.wall_seconds(), split_seconds=clock.split())
+
+
+def _play(project: Project, options: DemoOptions, clock: Clock) -> None:
+    """Everything that is left of the demo."""
     from review_ui.appliance.appliance import Appliance
 
-    clock = Clock(options.folder / "rounds")
-    appliance = Appliance(options.folder / "argilla")
+    appliance = Appliance(project.folder / "argilla")
     with clock.part("environment"):
         appliance.ensure_environment()
     with clock.part("model"):
-        base = _base(options.model)
-    project = _project(options, base)
+        _make_base(options.model)
     note(f"{project.folder}: {len(facts.facts())} facts of the standard library; the reviewers are simulated")
     with appliance as running:
         desk = _desk(project, running, seed=options.seed, clock=clock)
@@ -99,36 +111,56 @@ def run(options: DemoOptions) -> DemoResult:
             note(f"round {state.round}: {state}")
             desk.review()
             state = _next(project, options)
-    return DemoResult(folder=project.folder, rows=tuple(table.demo_rows(project, oracle.judge)),
-                      wall_seconds=clock.wall_seconds(), split_seconds=clock.split())
+
+
+def _is_finished(project: Project, last: int) -> bool:
+    """The last round is judged, and promoted if it passed."""
+    judged = (project.round(last) / steps.DECISION / MANIFEST).exists()
+    return judged and rounds.standing(project).waiting_for != "approval"
 
 
 def _next(project: Project, options: DemoOptions) -> RoundState:
-    return rounds.run(project, until=options.rounds, auto_approve=True)
+    """Do what is due. A round whose ratings train nothing has queued new answers: it is told, and passed over."""
+    try:
+        return rounds.run(project, until=options.rounds, auto_approve=True)
+    except NothingToDo as error:
+        note(str(error))
+        return rounds.run(project, until=options.rounds, auto_approve=True)
 
 
-def _base(model: str) -> str:
-    """Where the base model is; the pocket model is built and pre-trained when it is not in the cache."""
+def _base_name(model: str) -> str:
+    """What `redpen.yaml` calls the base, whether or not it is there yet."""
     if model == POCKET:
         from review_ui.demo import pocket
 
-        return str(pocket.ensure())
-    from sft.model import resolve_base
-
-    resolve_base(model)
+        return str(pocket.folder_of(pocket.Recipe()))
     return model
 
 
-def _project(options: DemoOptions, base: str) -> Project:
+def _make_base(model: str) -> None:
+    """Have the base on this machine; the pocket model is built and pre-trained when it is not in the cache."""
+    if model == POCKET:
+        from review_ui.demo import pocket
+
+        pocket.ensure()
+        return
+    from sft.model import resolve_base
+
+    resolve_base(model)
+
+
+def open_project(options: DemoOptions, base: str) -> Project:
     """The demo's project folder, written when it is new. Raises InvalidInput when another demo or project is there."""
     folder = options.folder
     text = _config(options, base)
     config = folder / "redpen.yaml"
     if not config.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise InvalidInput(f"{folder}: is not empty, and no demo; give the demo a folder of its own with --dir")
         folder.mkdir(parents=True, exist_ok=True)
         facts.write_prompts(folder)
         (folder / "rubric.yaml").write_text(text_of("rubric.yaml"), encoding="utf-8")
-        config.write_text(text, encoding="utf-8")  # last: a folder without it is begun anew
+        config.write_text(text, encoding="utf-8")  # last: with it the folder is whole
     elif config.read_text(encoding="utf-8") != text:
         raise InvalidInput(f"{config}: is not what `redpen demo --model {options.model} --seed {options.seed}` writes; give the "
                            "demo a folder of its own with --dir, or delete this one to begin again")
