@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from alignment.config import ProjectConfig, read_project
 from feedback.errors import InvalidInput, Locked
+from feedback.jsonl import raise_problems
 from feedback.prompts import read_prompts
 from feedback.rubric import Rubric, read_rubric
 from feedback.schemas import Prompt
@@ -58,14 +59,23 @@ class Project:
 
     @cached_property
     def prompts(self) -> tuple[Prompt, ...]:
-        """All prompts, the critical ones first. Raises InvalidInput when one stands in both files."""
-        critical = read_prompts(self.folder / self.config.critical, critical=True)
+        """All prompts, the critical ones first. Raises InvalidInput with the problems of both files, also for one in both."""
+        problems: list[str] = []
+        critical, others = (self._read(name, problems, critical=name == self.config.critical)
+                            for name in (self.config.critical, self.config.prompts))
+        raise_problems(problems)
         known = {prompt.id for prompt in critical}
-        others = read_prompts(self.folder / self.config.prompts)
         if twice := [prompt for prompt in others if prompt.id in known]:
             raise InvalidInput([f"{self.folder / self.config.prompts}: {prompt.text[:60]!r} stands in "
                                 f"{self.config.critical} as well; remove one" for prompt in twice])
         return (*critical, *others)
+
+    def _read(self, name: str, problems: list[str], *, critical: bool) -> list[Prompt]:
+        try:
+            return read_prompts(self.folder / name, critical=critical)
+        except InvalidInput as error:
+            problems += error.problems
+            return []
 
     def open_store(self) -> Store:
         """The project's store: a file in the project, or the database that `store:` names."""

@@ -25,11 +25,16 @@ def read_rows(path: Path, row: type[Row]) -> list[Row]:
 
     Raises InvalidInput naming the file and every line that is not one, so that nothing is half imported.
     """
-    rows: list[Row] = []
+    return [value for _, value in read_numbered(path, row)]
+
+
+def read_numbered(path: Path, row: type[Row]) -> list[tuple[int, Row]]:
+    """`read_rows`, each with its line number from 1."""
+    rows: list[tuple[int, Row]] = []
     problems: list[str] = []
     for number, value in numbered_values(path, problems):
         try:
-            rows.append(row.model_validate(value))
+            rows.append((number, row.model_validate(value)))
         except ValidationError as error:
             problems += [f"{path}:{number}: {text}" for text in describe(error, row)]
     raise_problems(problems)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from feedback.config import Strict
 from feedback.errors import InvalidInput
-from feedback.jsonl import read_rows
+from feedback.jsonl import read_numbered
 from feedback.schemas import Message, Prompt
 
 
@@ -32,11 +32,10 @@ def read_prompts(path: Path, *, critical: bool = False) -> list[Prompt]:
 
     Raises InvalidInput listing every line that is malformed, empty, repeated, or critical without a reference.
     """
-    lines = read_rows(path, PromptLine)
     problems: list[str] = []
     prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(lines, start=1):
-        where = f"{path}: prompt {number}"
+    for number, line in read_numbered(path, PromptLine):
+        where = f"{path}:{number}"
         messages = (Message(role="user", content=line.prompt),) if isinstance(line.prompt, str) else line.prompt
         prompt = Prompt.of(messages, family=line.family, topic=line.topic, reference=line.reference,
                            answerable=line.answerable, critical=critical)
