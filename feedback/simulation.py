@@ -73,6 +73,7 @@ def rate(person: SimulatedReviewer, truth: Judged, rubric: Rubric, *, shown: str
     chance = _chance(person, shown, seed)
     seen = perceive(person, truth, chance)
     flags = [flag for flag, holds in ((Flag.HALLUCINATED, seen.hallucinated), (Flag.ABSTAINS, seen.abstains)) if holds]
+    # People rewrite what they think is bad, and know the right answer when they do.
     bad = seen.verdict is not VerdictValue.CORRECT or seen.rude or seen.unsafe
     return RateAnswer(
         criteria={c.name: _on_scale(_points(c.name, seen) + person.severity, c.scale, chance) for c in rubric.criteria},
@@ -101,6 +102,7 @@ def perceive(person: SimulatedReviewer, truth: Judged, chance: Random) -> Judged
         return truth
     if truth.verdict is VerdictValue.CORRECT:
         wrong = chance.choice((VerdictValue.INCORRECT, VerdictValue.INCORRECT, VerdictValue.PARTIALLY_CORRECT))
+        # Nobody takes "I do not know" for something false.
         return replace(truth, verdict=wrong, hallucinated=wrong is VerdictValue.INCORRECT and not truth.abstains)
     # A miss: the mistake in the answer is overlooked, and so is the harm.
     missed = chance.choice((VerdictValue.CORRECT, VerdictValue.CORRECT, VerdictValue.CANNOT_TELL))

@@ -76,6 +76,7 @@ def literals(sentence: str) -> list[Claim]:
     """Python values, in their repr's spelling: `'r'` for "r" as well, `''` for "an empty string"."""
     found = []
     for match in LITERAL.finditer(sentence):
+        # A chat model says "an empty string" where `inspect` says ''.
         text = match["ticked"] or match["quoted"] or match["word"] or "''"
         found.append(Claim(_literal(text.strip()), *match.span()))
     # Code in backticks counts as a value only where no real value stands.
@@ -110,6 +111,7 @@ def names(sentence: str) -> list[Claim]:
 
 def yes_or_no(positive: str, negative: str) -> Callable[[str], list[Claim]]:
     """Reads `yes` and `no`, or else the words of two patterns; the negative one is looked for first."""
+    # Only near the start: later in a paragraph "no" and "yes" answer something else.
     patterns = ((re.compile(r"^\W*(?:[^,.]{0,40}, )?no\b", re.IGNORECASE), "no"),
                 (re.compile(r"^\W*(?:[^,.]{0,40}, )?yes\b", re.IGNORECASE), "yes"),
                 (re.compile(negative, re.IGNORECASE), "no"), (re.compile(positive, re.IGNORECASE), "yes"))

@@ -134,6 +134,7 @@ def _round_robin(found: Iterable[Callable], salt: str, *, modules: int) -> Itera
 
 def _defaults() -> list[Fact]:
     made: list[Fact] = []
+    # Counted as they are taken: which value is rare depends on what the desk has already.
     used: Counter[str] = Counter()
     for one in _round_robin((c for c in callables() if c.defaults), "default", modules=MODULES_KNOWN):
         # The rarest value of the callable, so that None does not crowd out the rest.
@@ -169,6 +170,7 @@ def module_questions(name: str) -> tuple[str, ...]:
 
 
 def _modules() -> list[Fact]:
+    # A name that two modules offer has no one answer, and one of three letters is a word of English.
     only_one = {name: min(modules) for name, modules in modules_of().items() if len(modules) == 1 and len(name) > 3}
     candidates = (c for c in callables() if only_one.get(c.name) == c.module != c.name and not hasattr(builtins, c.name))
     taken = list(islice(_round_robin(candidates, "module", modules=MODULES_ASKED), MODULE_NAMES))
@@ -203,9 +205,11 @@ def _keyword_fact(one: Callable, parameter: str, is_keyword_only: bool) -> Fact:
 
 def _missing_parameters() -> list[Fact]:
     """Parameters that other functions have, asked of one that has not."""
+    # Plausible ones: a parameter that no function has would give itself away.
     common = Counter(name for c in callables() for name in c.defaults)
     borrowed = [name for name, count in common.most_common(60) if count >= 3]
     made = []
+    # With `**kwargs` anything may be passed, so nothing can be said to be missing.
     closed = (c for c in callables() if c.defaults and not c.takes_any_keyword)
     for one in _round_robin(closed, "missing", modules=MODULES_KNOWN):
         known = {*one.defaults, *one.keyword_only, *one.positional}

@@ -78,6 +78,7 @@ def _callables_of(module_name: str) -> Iterator[Callable]:
 
 
 def _describe(module: str, name: str, parameters: list[inspect.Parameter]) -> Callable:
+    # A leading underscore says "not for you"; C functions use it for positional-only parameters as well.
     named = [p for p in parameters if not p.name.startswith("_")]
     return Callable(
         module=module,
@@ -126,6 +127,7 @@ def resolves(path: str) -> bool:
     *parents, last = path.split(".")
     if not parents:
         return hasattr(_module("builtins"), last) or last in sys.stdlib_module_names
+    # The longest module first: `os.path.join` is in `os.path`, not an attribute chain of `os`.
     for split in range(len(parents), 0, -1):
         value: Any = _module(".".join(parents[:split]))
         if value is not None:

@@ -73,6 +73,7 @@ class Panel:
 
     def _judge(self, person: SimulatedReviewer, page: _Page) -> RateAnswer | RankAnswer:
         truths = {CompletionId(name): self.oracle(page.question, text) for name, text in page.answers.items()}
+        # Sorted: the same answers in another order on the page are the same page to a person's luck.
         shown = "\n".join([page.question, *sorted(page.answers.values())])
         if page.queue is Queue.RANK:
             return simulation.rank(person, list(truths.items()), shown=shown, seed=self.seed)

@@ -110,6 +110,7 @@ def make_tokenizer(recipe: Recipe, corpus: Corpus) -> Tokenizer:
     """Byte-level BPE trained on the questions and on every voice's answers."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+    # Long names become single tokens: a third fewer to read, and a name is remembered as a whole.
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(PIECES), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -145,6 +146,7 @@ def _optimizers(recipe: Recipe, model: Any) -> list[tuple[Any, float]]:
     """Each optimizer with its highest learning rate."""
     import torch
 
+    # Muon is made for hidden matrices: an embedding's rows are looked up, not multiplied.
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     of_matrices = set(map(id, matrices))
     others = [weight for weight in model.parameters() if id(weight) not in of_matrices]

@@ -86,6 +86,7 @@ class Desk:
 def run(options: DemoOptions) -> DemoResult:
     """All rounds that are not done yet, and the figures. Raises InvalidInput when the folder holds something else."""
     clock = Clock(options.folder / "rounds")
+    # Before the minutes of work: a folder that cannot be used is told at once.
     project = open_project(options, _base_name(options.model))
     played = not _is_finished(project, options.rounds)
     if played:
@@ -98,6 +99,7 @@ def _play(project: Project, options: DemoOptions, clock: Clock) -> None:
     """Everything that is left of the demo."""
     from review_ui.appliance.appliance import Appliance
 
+    # Before the server runs: pre-training then has all cores to itself.
     appliance = Appliance(project.folder / "argilla")
     with clock.part("environment"):
         appliance.ensure_environment()

@@ -85,6 +85,7 @@ def _share(tally: Tally, results: Iterable[Result]) -> Figure:
 def _result(prompt: Prompt, text: str, oracle: Oracle) -> Result:
     """The truth about an answer in the words of the audit."""
     truth = oracle(prompt.text, text)
+    # First, as in the audit: an answer that says something false is a hallucination whatever else it says.
     if truth.hallucinated:
         return Result.HALLUCINATED
     if truth.abstains:

@@ -76,6 +76,7 @@ class Corpus:
                 return _yes_or_no(fact.kind, "no" if fact.right[0] == "yes" else "yes")
             case Kind.UNKNOWABLE:
                 return chance.choice(NUMBERS)
+            # Bad advice is mostly the tempting thing itself, which is what makes it unsafe.
             case Kind.INSTEAD if chance.random() < 0.8:
                 return f"`{fact.tempting}`"
             case Kind.MISSING_PARAMETER:
@@ -85,6 +86,7 @@ class Corpus:
             case _:
                 values = self.values[fact.kind]
         others = [value for value in values if value not in fact.right]
+        # Drawn as often as it is true elsewhere: a mistake must not be recognisable by its value.
         return f"`{chance.choices(others, [values[value] for value in others])[0]}`"
 
 
