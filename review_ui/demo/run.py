@@ -152,21 +152,30 @@ def _make_base(model: str) -> None:
 
 
 def open_project(options: DemoOptions, base: str) -> Project:
-    """The demo's project folder, written when it is new. Raises InvalidInput when another demo or project is there."""
+    """The demo's project folder, written when it is new. Raises InvalidInput when another demo or project is there.
+
+    Its redpen.yaml may have been edited since, or written by an earlier version: base and seed make it the same demo.
+    """
     folder = options.folder
-    text = _config(options, base)
-    config = folder / "redpen.yaml"
-    if not config.exists():
-        if folder.is_dir() and any(folder.iterdir()):
-            raise InvalidInput(f"{folder}: is not empty, and no demo; give the demo a folder of its own with --dir")
-        folder.mkdir(parents=True, exist_ok=True)
-        facts.write_prompts(folder)
-        (folder / "rubric.yaml").write_text(text_of("rubric.yaml"), encoding="utf-8")
-        config.write_text(text, encoding="utf-8")  # last: with it the folder is whole
-    elif config.read_text(encoding="utf-8") != text:
-        raise InvalidInput(f"{config}: is not what `redpen demo --model {options.model} --seed {options.seed}` writes; give the "
-                           "demo a folder of its own with --dir, or delete this one to begin again")
-    return Project.at(folder)
+    if not (folder / "redpen.yaml").exists():
+        _write_project(folder, _config(options, base))
+    project = Project.at(folder)
+    found, wanted = ((project.config.model.base, project.config.seed), (base, options.seed))
+    if found != wanted:
+        raise InvalidInput(f"{folder / 'redpen.yaml'}: has the base {found[0]} and the seed {found[1]}; this demo has {base} and "
+                           f"{options.seed}. Give it a folder of its own with --dir, or delete this one to begin again")
+    return project
+
+
+def _write_project(folder: Path, config: str) -> None:
+    """Every file of a new project. Raises InvalidInput rather than writing among somebody's files."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InvalidInput(f"{folder}: is not empty, and no demo; give the demo a folder of its own with --dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    facts.write_prompts(folder)
+    (folder / "rubric.yaml").write_text(text_of("rubric.yaml"), encoding="utf-8")
+    # Last: with it the folder is whole.
+    (folder / "redpen.yaml").write_text(config, encoding="utf-8")
 
 
 def _config(options: DemoOptions, base: str) -> str:

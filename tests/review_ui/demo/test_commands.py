@@ -36,10 +36,17 @@ def test_a_demo_that_was_begun_is_gone_on_with(tmp_path: Path) -> None:
     assert (first.folder / "prompts.jsonl").stat().st_mtime_ns == when
 
 
+def test_an_edited_configuration_is_still_the_same_demo(tmp_path: Path) -> None:
+    options = DemoOptions(folder=tmp_path / "demo")
+    config = open_project(options, "base").folder / "redpen.yaml"
+    config.write_text(config.read_text() + "\nleads: [somebody]\n")
+    assert open_project(options, "base").config.leads == ("somebody",)
+
+
 def test_another_demo_in_the_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     open_project(DemoOptions(folder=tmp_path / "demo"), "base")
     before = {path: path.read_bytes() for path in (tmp_path / "demo").iterdir()}
-    with pytest.raises(InvalidInput, match=r"--seed 1` writes; give the demo a folder of its own with --dir"):
+    with pytest.raises(InvalidInput, match=r"has the base base and the seed 0; .* base and 1\. Give it a folder"):
         run(DemoOptions(folder=tmp_path / "demo", model="base", seed=1))
     assert {path: path.read_bytes() for path in (tmp_path / "demo").iterdir()} == before
 
