@@ -140,8 +140,7 @@ def sft(r: Round) -> Path | None:
     """Continue the champion's adapter on demonstrations; None when there are too few."""
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "sft.jsonl", SftExample))
-    if not config.sft.enabled or rows < config.sft.min_examples:
-        _skipped(r, SFT, f"{rows} demonstrations, wanted {config.sft.min_examples}, enabled: {config.sft.enabled}")
+    if not _is_due(r, SFT, enabled=config.sft.enabled, found=rows, wanted=config.sft.min_examples, what="demonstrations"):
         return None
     from sft import train
 
@@ -151,18 +150,20 @@ def sft(r: Round) -> Path | None:
                 lambda: train.run(stage, training_sets=r.at(SETS), parent=r.champion_adapter, replay=replay, out=r.at(SFT)))
 
 
-def _skipped(r: Round, step: str, why: str) -> None:
-    """Say why a step does not run, and remove what an earlier configuration made there."""
-    note(f"{r.number:04d}/{step} skipped: {why}")
+def _is_due(r: Round, step: str, *, enabled: bool, found: int, wanted: int, what: str) -> bool:
+    """True when a training step has enough to learn from; else say why not, and remove what an earlier configuration made."""
+    if enabled and found >= wanted:
+        return True
+    note(f"{r.number:04d}/{step} skipped: {found} {what}, wanted {wanted}, enabled: {enabled}")
     shutil.rmtree(r.at(step), ignore_errors=True)
+    return False
 
 
 def dpo(r: Round) -> Path | None:
     """Continue this round's SFT adapter on preferences; None when there are too few."""
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
-    if not config.dpo.enabled or rows < config.dpo.min_pairs:
-        _skipped(r, DPO, f"{rows} pairs, wanted {config.dpo.min_pairs}, enabled: {config.dpo.enabled}")
+    if not _is_due(r, DPO, enabled=config.dpo.enabled, found=rows, wanted=config.dpo.min_pairs, what="pairs"):
         return None
     from alignment import dpo as stage_of
 
@@ -190,8 +191,7 @@ def reward(r: Round) -> Path | None:
     """A reward model from the same preferences; None when there are too few."""
     config = r.project.config
     rows = len(read_rows(r.at(SETS) / "pairs.jsonl", PreferencePair))
-    if not config.reward.enabled or rows < config.reward.min_pairs:
-        _skipped(r, REWARD, f"{rows} pairs, wanted {config.reward.min_pairs}, enabled: {config.reward.enabled}")
+    if not _is_due(r, REWARD, enabled=config.reward.enabled, found=rows, wanted=config.reward.min_pairs, what="pairs"):
         return None
     from alignment import reward as stage_of
 
