@@ -28,11 +28,15 @@ def trainable(prompts: Sequence[Prompt], split: SplitConfig) -> list[Prompt]:
 
 
 def audit_prompts(prompts: Sequence[Prompt], split: SplitConfig, *, families: int) -> list[Prompt]:
-    """One prompt of each held-out family, every critical question first. The same list each round, so that rounds compare."""
+    """One prompt of each held-out family, every critical question first. The same list each round, so that rounds compare.
+
+    Synthetic questions are not among them, whatever their family.
+    """
     critical = [prompt for prompt in prompts if prompt.critical]
     taken = {prompt.family for prompt in critical}
     held_out = held_out_families(prompts, split) - taken
-    others = _one_of_each_family([prompt for prompt in prompts if prompt.family in held_out], salt="audit")
+    others = _one_of_each_family([prompt for prompt in prompts if prompt.family in held_out and not prompt.synthetic],
+                                 salt="audit")
     return sorted(critical, key=lambda prompt: prompt.id) + others[:max(0, families - len(taken))]
 
 

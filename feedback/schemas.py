@@ -48,14 +48,22 @@ class Prompt(Strict):
     """False where the right answer is that it cannot be known."""
     critical: bool = False
     """True for questions of `critical.jsonl`: always held out, and what the ship gate counts."""
+    synthetic: bool = False
+    """True for questions that a model or a template wrote: they may train, and judge nothing. Never critical, never audited."""
 
     @classmethod
     def of(cls, messages: Sequence[Message], *, family: str | None = None, topic: str | None = None,
-           reference: str | None = None, answerable: bool = True, critical: bool = False) -> Self:
+           reference: str | None = None, answerable: bool = True, critical: bool = False, synthetic: bool = False) -> Self:
         """A prompt whose id is the hash of its messages; without a family it is a family of its own."""
         made = PromptId(content_hash("prompt", [m.model_dump() for m in messages]))
         return cls(id=made, messages=tuple(messages), family=FamilyId(family or made), topic=topic, reference=reference,
-                   answerable=answerable, critical=critical)
+                   answerable=answerable, critical=critical, synthetic=synthetic)
+
+    @model_validator(mode="after")
+    def _judges_nothing_when_synthetic(self) -> Self:
+        if self.critical and self.synthetic:
+            raise ValueError("a synthetic question cannot be critical: what nobody asked judges nothing")
+        return self
 
     @property
     def text(self) -> str:

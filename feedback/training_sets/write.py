@@ -103,7 +103,7 @@ def refuse_leaks(sets: TrainingSets, contents: Contents, prompts: Iterable[Promp
 
 
 def _hash_of(known: Sequence[Prompt]) -> str:
-    return content_hash("prompts", sorted([prompt.id, prompt.family, prompt.critical] for prompt in known))
+    return content_hash("prompts", sorted([prompt.id, prompt.family, prompt.critical, prompt.synthetic] for prompt in known))
 
 
 def _found(card: SetsCard) -> str:

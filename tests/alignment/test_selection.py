@@ -50,6 +50,14 @@ def test_a_family_with_a_critical_question_is_never_trained_on():
     assert "family-1" not in {p.family for p in selection.trainable(shared, SPLIT)}
 
 
+def test_a_synthetic_question_is_never_audited_and_never_trains_in_a_held_out_family():
+    written = [p.model_copy(update={"synthetic": True, "id": PromptId(f"{p.id}-varied")}) for p in PROMPTS]
+    audit = selection.audit_prompts([*written, *ALL], SPLIT, families=1000)
+    assert not any(p.synthetic for p in audit)
+    assert not leaks(selection.trainable([*written, *ALL], SPLIT), audit)
+    assert not any(p.synthetic for p in selection.audit_prompts(written, SPLIT, families=1000))
+
+
 def test_one_prompt_of_a_family_is_asked_each_round():
     queue = selection.queue_prompts(ALL, SPLIT, asked={}, count=1000, seed=0, round=1)
     assert max(Counter(p.family for p in queue).values()) == 1

@@ -53,6 +53,13 @@ def test_families_joined_through_a_third_are_held_out_together() -> None:
     assert held_out_families(prompts, SPLIT) == {a, b, c}
 
 
+def test_a_synthetic_question_holds_out_nothing_and_follows_the_real_ones_of_its_family() -> None:
+    alone, shared = families(held_out=True, count=2)
+    written = [ask("variation", name).model_copy(update={"synthetic": True}) for name in (alone, shared)]
+    assert held_out_families(written, SPLIT) == set()
+    assert held_out_families([*written, ask("asked by people", shared)], SPLIT) == {shared}
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["f1", "f2", "f3", "f4", "f5", "f6"]), st.booleans()),
                 max_size=12), st.randoms())
 def test_the_order_of_prompts_moves_no_family(rows: list[tuple[str, str, bool]], chance: object) -> None:
