@@ -32,7 +32,8 @@ class PromptLine(Strict):
 def read_prompts(path: Path, *, critical: bool = False) -> list[Prompt]:
     """The prompts of a file, in order. With `critical`, each needs a reference.
 
-    Raises InvalidInput listing every line that is malformed, empty, repeated, or critical without a reference or though synthetic.
+    Raises InvalidInput listing every line that is malformed, empty, repeated, or critical without a reference or though
+    synthetic.
     """
     problems: list[str] = []
     prompts: dict[str, Prompt] = {}

@@ -13,7 +13,8 @@ from feedback.schemas import Prompt
 def is_held_out(prompt: Prompt, split: SplitConfig) -> bool:
     """True for critical questions, and for the share of families that a hash of their name picks.
 
-    A synthetic question holds out nothing, so a family of such questions alone trains. Judged alone: that a family is held out because *another* prompt of it is critical, only `held_out_families` knows.
+    A synthetic question holds out nothing, so a family of such questions alone trains. Judged alone: that a family is held out
+    because *another* prompt of it is critical, only `held_out_families` knows.
     """
     picked = unit_interval(f"{split.salt}:{prompt.family}") < split.held_out_share
     return prompt.critical or (picked and not prompt.synthetic)
