@@ -89,18 +89,18 @@ def _by_reliability(file: RatingsFile, items: Sequence[str | int], reviewers: Se
                   label=np.array([label[file.values[key]] for key in keys]), items=len(items), reviewers=len(reviewers),
                   labels=len(file.scale), ordered=file.ordered)
     weighed = weigh(panel, known={row[item]: label[value] for item, value in known.items() if item in row})
-    verdicts = [_decide(item, file.scale, weighed.truth[at].tolist()) for at, item in enumerate(items)]
+    likeliest = weighed.likeliest.tolist()
+    verdicts = [_decide(item, file.scale, weighed.truth[at].tolist(), likeliest[at]) for at, item in enumerate(items)]
     n = np.bincount(panel.reviewer, minlength=len(reviewers))
     figures = [FileReviewer(reviewer=reviewer, n=int(n[at]), accuracy=float(weighed.accuracy[at]), low=float(weighed.low[at]),
                             high=float(weighed.high[at])) for at, reviewer in enumerate(reviewers)]
     return verdicts, figures
 
 
-def _decide(item: str | int, scale: Sequence[str | float], probabilities: Sequence[float]) -> FileVerdict:
-    ranked = sorted(range(len(scale)), key=lambda at: -probabilities[at])
-    first = probabilities[ranked[0]]
-    second = probabilities[ranked[1]] if len(ranked) > 1 else 0.0
-    likely = scale[ranked[0]]
+def _decide(item: str | int, scale: Sequence[str | float], probabilities: Sequence[float], likeliest: int) -> FileVerdict:
+    first = probabilities[likeliest]
+    second = max((value for at, value in enumerate(probabilities) if at != likeliest), default=0.0)
+    likely = scale[likeliest]
     return FileVerdict(item=item, outcome=likely if first >= DECIDING_ODDS * second else None, most_likely=likely,
                        probability=min(1.0, first))
 

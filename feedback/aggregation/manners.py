@@ -1,14 +1,15 @@
 """The manners in which people rate, as tables: how often a reviewer of that manner says k where the truth is z.
 
 On unordered labels a manner is an accuracy: right that often, and otherwise every other label alike. On a scale of
-numbers a manner is also a severity and a spread (he rates half a point low, give or take one), the same upside down,
-one number whatever is shown, or no attention at all. Legend: G manners, K labels.
+numbers a manner is also a severity, a spread and a share of lapses (half a point low, give or take one, and one rating in
+four at random), the same upside down, one number whatever is shown, or no attention at all.
+Legend: G manners, K labels.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TypeAlias
 
@@ -20,12 +21,16 @@ Numbers: TypeAlias = NDArray[np.float64]
 PRIOR_RIGHT, PRIOR_WRONG = 6.0, 2.0
 """Beta prior on an accuracy, mean 0.75. Of the priors tried in simulation the one that was nowhere worse than the majority."""
 
-SEVERITY_SPREAD = 0.3
+SEVERITY_SPREAD = 0.4
 """Standard deviation of severities beforehand, in steps of a five-point scale."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""
+LAPSES = {0.02: 0.7, 0.25: 0.3}
+"""Share of ratings given at random -> how common such reviewers are among those who measure."""
 SHARE_OF = {"measured": 0.76, "upside down": 0.02, "inattentive": 0.035, "constant": 0.035, "accuracy": 0.15}
 """How common each kind is beforehand, on a scale of numbers."""
+SLIP = 0.02
+"""Anybody may slip: on a scale no rating is impossible under any manner."""
 
 
 @dataclass(frozen=True)
@@ -36,58 +41,96 @@ class Manners:
     """Probability of saying k where the truth is z, by manner (G, K said given K true): `table[g, z, k]`."""
     share: Numbers
     """Of all reviewers, beforehand (G); adds up to 1."""
+    ordered: bool
+    """The labels are a scale."""
 
-    @property
+    @cached_property
     def accuracy(self) -> Numbers:
         """How often each manner is right when every label is as common (G)."""
         return np.asarray(np.einsum("gkk->g", self.table) / self.table.shape[1])
 
+    @cached_property
+    def severity(self) -> Numbers:
+        """Mean of what is said minus the truth, in levels, when every level is as common (G). Below 0 is strict."""
+        return np.asarray(np.einsum("gzk,zk->g", self.table, self._apart) / self.table.shape[1])
+
+    @cached_property
+    def spread(self) -> Numbers:
+        """Standard deviation of what is said around the truth and the severity, in levels (G)."""
+        square = np.einsum("gzk,zk->g", self.table, self._apart**2) / self.table.shape[1]
+        return np.asarray(np.sqrt(np.maximum(0.0, square - self.severity**2)))
+
+    @cached_property
+    def bearing(self) -> Numbers:
+        """How what is said goes with the truth (G): 1 always, 0 not at all, below 0 against it.
+
+        On labels (accuracy - 1/K) / (1 - 1/K); on a scale the correlation of what is said with the truth.
+        """
+        labels = self.table.shape[1]
+        if not self.ordered:
+            return np.asarray((self.accuracy - 1 / labels) / max(1 / labels, 1 - 1 / labels))
+        at = np.arange(labels) - (labels - 1) / 2
+        said = self.table.mean(axis=1)
+        variance = said @ at**2 - (said @ at) ** 2
+        together = np.einsum("z,gzk,k->g", at, self.table, at) / labels
+        return np.asarray(together / np.sqrt(np.maximum(variance, 1e-12) * (at**2).mean()))
+
+    @property
+    def _apart(self) -> Numbers:
+        labels = np.arange(self.table.shape[1], dtype=float)
+        return labels[None, :] - labels[:, None]
+
 
 def of_labels(count: int) -> Manners:
-    """Accuracies from 0.02 to 0.98 for `count` unordered labels."""
-    accuracy = np.linspace(0.02, 0.98, 49)
-    share = accuracy ** (PRIOR_RIGHT - 1) * (1 - accuracy) ** (PRIOR_WRONG - 1)
-    wrong = (1 - accuracy) / max(1, count - 1)
-    table = np.where(np.eye(count, dtype=bool)[None], accuracy[:, None, None], wrong[:, None, None])
-    return Manners(table=table, share=share / share.sum())
+    """Accuracies from 0.02 to 0.98 for `count` unordered labels.
+
+    One label throughout is no manner of its own here: where nearly all answers are alike, everybody looks so.
+    """
+    table, share = _accuracies(count, 49)
+    return Manners(table=table, share=share, ordered=False)
 
 
 def of_scale(levels: int) -> Manners:
     """Severities, spreads and lapses for a scale of `levels` evenly spaced numbers."""
     measured, share = _measured(levels)
-    kinds = {"measured": (measured, share), "upside down": (measured[:, ::-1], share),
+    lapsing = [(1 - lapse) * measured + lapse / levels for lapse in LAPSES]
+    right, rightness = _accuracies(levels, 13)
+    kinds = {"measured": (np.concatenate(lapsing), np.concatenate([common * share for common in LAPSES.values()])),
+             "upside down": (measured[:, ::-1], share),
              "inattentive": (np.full((1, levels, levels), 1 / levels), np.ones(1)),
              "constant": (_constant(levels), np.full(levels, 1 / levels)),
-             "accuracy": (of_labels(levels).table, of_labels(levels).share)}
+             "accuracy": (right, rightness)}
     table = np.concatenate([tables for tables, _ in kinds.values()])
-    # Anybody may slip: no rating is impossible under any manner.
-    slip = 0.02
-    return Manners(table=(1 - slip) * table + slip / levels,
+    return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True,
                    share=np.concatenate([SHARE_OF[kind] * shares for kind, (_, shares) in kinds.items()]))
+
+
+def _accuracies(count: int, steps: int) -> tuple[Numbers, Numbers]:
+    accuracy = np.linspace(0.02, 0.98, steps)
+    share = accuracy ** (PRIOR_RIGHT - 1) * (1 - accuracy) ** (PRIOR_WRONG - 1)
+    wrong = (1 - accuracy) / max(1, count - 1)
+    table = np.where(np.eye(count, dtype=bool)[None], accuracy[:, None, None], wrong[:, None, None])
+    return table, share / share.sum()
 
 
 def _measured(levels: int) -> tuple[Numbers, Numbers]:
     """(tables, shares): the truth plus a severity plus noise, rounded to the scale and kept inside it."""
+    from scipy.special import ndtr
+
     step = max(1.0, (levels - 1) / 4)
-    severities = np.arange(-2, 2.01, 0.25)
-    spreads = np.array([0.25, 0.4, 0.6, 0.8, 1.1, 1.6, 2.4])
-    grid = np.array(list(product(severities, spreads)))
+    grid = np.array(list(product(np.arange(-1.5, 1.51, 0.3), (0.3, 0.5, 0.8, 1.2, 2.0))))
     truth, said = np.arange(levels)[None, :, None], np.arange(levels)[None, None, :]
     centre, spread = truth + step * grid[:, 0, None, None], step * grid[:, 1, None, None]
-    above = np.where(said == levels - 1, 1.0, _normal_cdf((said + 0.5 - centre) / spread))
-    below = np.where(said == 0, 0.0, _normal_cdf((said - 0.5 - centre) / spread))
+    above = np.where(said == levels - 1, 1.0, ndtr((said + 0.5 - centre) / spread))
+    below = np.where(said == 0, 0.0, ndtr((said - 0.5 - centre) / spread))
     share = np.exp(-0.5 * (grid[:, 0] / SEVERITY_SPREAD) ** 2
                    - 0.5 * (np.log(grid[:, 1] / TYPICAL_SPREAD) / SPREAD_FACTOR) ** 2)
     return above - below, share / share.sum()
 
 
 def _constant(levels: int) -> Numbers:
-    """One number in 95 of 100 ratings, whatever is shown."""
+    """One label in 95 of 100 ratings, whatever is shown."""
     table = np.full((levels, levels, levels), 0.05 / (levels - 1))
     for said in range(levels):
         table[said, :, said] = 0.95
     return table
-
-
-def _normal_cdf(at: Numbers) -> Numbers:
-    return np.asarray(0.5 * (1 + np.vectorize(math.erf)(at / math.sqrt(2))))

@@ -119,7 +119,7 @@ def weighed_accuracy(made: Made, *, only_honest: bool = False) -> float:
         panel = Panel(item=panel.item[keep], reviewer=panel.reviewer[keep], label=panel.label[keep], items=panel.items,
                       reviewers=panel.reviewers, labels=panel.labels, ordered=panel.ordered)
     asked = np.array([at not in made.gold for at in range(panel.items)])
-    likeliest = weigh(panel, known=made.gold).truth.argmax(axis=1)
+    likeliest = weigh(panel, known=made.gold).likeliest
     return float((likeliest == made.truth)[asked].mean())
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.aggregation.file_verdicts import aggregate_file
@@ -102,6 +102,7 @@ def test_a_known_value_outside_the_scale_is_refused() -> None:
         aggregate_file(file, known={"1": "c"})
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.tuples(st.sampled_from("abcde"), st.sampled_from("xyz")), st.sampled_from(["yes", "no", "maybe"]),
                        min_size=1))
 def test_the_order_of_lines_changes_not_one_digit(values: dict[tuple[str, str], str]) -> None:

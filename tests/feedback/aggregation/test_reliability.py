@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.aggregation.manners import of_labels, of_scale
@@ -72,7 +72,22 @@ def test_the_interval_of_an_accuracy_narrows_with_ratings() -> None:
     assert many.low[0] <= many.accuracy[0] <= many.high[0]
 
 
-def gain(setting: Setting, *, repeats: int = 12) -> float:
+def test_reviewers_who_all_say_the_same_of_everything_are_believed() -> None:
+    # one label throughout may be a habit; that all have the same habit is less likely than that the items are alike
+    panel = a_panel([(item, reviewer, 4) for item in range(60) for reviewer in range(3)], labels=5, ordered=True)
+    weighed = weigh(panel)
+    assert weighed.truth[:, 4].min() > 0.8
+    assert (weighed.posterior @ weighed.manners.bearing).min() > 0.5
+
+
+def test_the_rating_of_a_rare_label_stands_when_it_is_the_only_one() -> None:
+    rows = [(item, reviewer, 0) for item in range(50) for reviewer in range(3)] + [(50, 0, 1)]
+    weighed = weigh(a_panel(rows))
+    assert weighed.likeliest[50] == 1
+    assert weighed.truth[50, 1] > 0.6
+
+
+def gain(setting: Setting, *, repeats: int = 8) -> float:
     """Mean accuracy above the better of majority and mean, in points of 100."""
     made = [make(setting, f"test:{number}") for number in range(repeats)]
     counted = max(np.mean([majority_accuracy(each) for each in made]),
@@ -81,8 +96,7 @@ def gain(setting: Setting, *, repeats: int = 12) -> float:
 
 
 @pytest.mark.parametrize("setting", [
-    Setting(20, 3, 0.0), Setting(20, 5, 0.2), Setting(5, 3, 0.2), Setting(20, 3, 0.0, labels=5, ordered=True),
-    Setting(20, 5, 0.2, labels=5, ordered=True), Setting(50, 5, 0.3, labels=2),
+    Setting(20, 3, 0.0), Setting(5, 3, 0.2), Setting(20, 3, 0.2, labels=5, ordered=True), Setting(50, 5, 0.3, labels=2),
 ], ids=str)
 def test_where_reviewers_differ_weighing_them_beats_counting(setting: Setting) -> None:
     assert gain(setting) > 0.5
@@ -93,10 +107,11 @@ def test_where_reviewers_differ_weighing_them_beats_counting(setting: Setting) -
     Setting(5, 3, 0.0, labels=2, spread=False),
 ], ids=str)
 def test_where_nothing_can_be_learned_weighing_is_no_worse(setting: Setting) -> None:
-    # 0.5 points is the promise; on 12 panels of 200 items the gain itself is uncertain by about 0.3.
+    # 0.5 points is the promise; on 8 panels of 200 items the gain itself is uncertain by about 0.4.
     assert gain(setting) > -1.0
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=20,
                 unique_by=lambda row: row[:2]), st.booleans(), st.permutations(range(4)))
 def test_verdicts_ignore_row_order_and_reviewer_names(rows: list[tuple[int, int, int]], ordered: bool, names: list[int]) -> None:
