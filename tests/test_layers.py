@@ -29,7 +29,7 @@ ORDER = {
     "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",
                   "steps", "rounds", "overview", "leads", "trail", "export", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
-    "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "ratings_file", "file_verdicts", "ranking",
+    "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "ratings_file", "file_verdicts", "ranking",
                              "integrity", "verdicts"),
     "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "rankings", "preferences", "augment",
                                "card", "write"),
