@@ -95,6 +95,8 @@ class ProjectConfig(Strict):
     rubric: str = "rubric.yaml"
     prompts: str = "prompts.jsonl"
     critical: str = "critical.jsonl"
+    gold: str = "gold.jsonl"
+    """Answers whose verdict is known; the file may be missing."""
     store: str = "store.db"
     """A file in the project, or a SQLAlchemy URL such as postgresql+psycopg://..."""
     argilla: DeskConfig = DeskConfig()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from alignment.config import ProjectConfig, read_project
 from feedback.errors import InvalidInput, Locked
+from feedback.gold import Gold, read_gold
 from feedback.jsonl import raise_problems
 from feedback.prompts import read_prompts
 from feedback.rubric import Rubric, read_rubric
@@ -69,6 +70,11 @@ class Project:
             raise InvalidInput([f"{self.folder / self.config.prompts}: {prompt.text[:60]!r} stands in "
                                 f"{self.config.critical} as well; remove one" for prompt in twice])
         return (*critical, *others)
+
+    @cached_property
+    def gold(self) -> tuple[Gold, ...]:
+        """Known answers, to be mixed into the queues. Raises InvalidInput with every problem in their file."""
+        return tuple(read_gold(self.folder / self.config.gold, prompts=self.prompts, rubric=self.rubric))
 
     def _read(self, name: str, problems: list[str], *, critical: bool) -> list[Prompt]:
         try:

@@ -25,6 +25,7 @@ from alignment.project import Project
 from alignment.steps import Round
 from feedback.config import Strict, validate
 from feedback.errors import InvalidInput, NothingToDo
+from feedback.gold import corrections
 from feedback.ids import PolicyId
 from feedback.lineage import Manifest, manifest_hash, read_manifest, writing
 from feedback.schemas import Purpose, ReviewItem
@@ -75,8 +76,9 @@ def run(project: Project, *, until: int | None = None, auto_approve: bool = Fals
     `until`: stop after that round's decision. Raises Locked when another worker runs, NothingToDo when a round's
     ratings hold nothing to train on (new answers are queued before it is raised).
     """
-    _ = project.rubric, project.prompts  # a mistake in a file is told before anything starts
+    _ = project.rubric, project.prompts, project.gold  # a mistake in a file is told before anything starts
     with project.lock(), project.open_store() as store:
+        store.append_gold(corrections(project.gold, store.items(purpose=Purpose.GOLD)))
         state = _go_on(Round(project, store, _current(project)), until=until, auto_approve=auto_approve)
         while state is None:
             state = _go_on(Round(project, store, _current(project)), until=until, auto_approve=auto_approve)

@@ -17,11 +17,13 @@ from pydantic import BaseModel
 
 from alignment import registry, selection
 from alignment.project import Project
+from feedback import gold
 from feedback.errors import LineageError
+from feedback.gold import Gold
 from feedback.ids import PolicyId, PromptId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import MANIFEST, Manifest, changed_files, manifest_hash, plain, read_manifest, writing
-from feedback.schemas import Completion, PreferencePair, Prompt, Purpose, Queue, Rating, ReviewItem, SftExample
+from feedback.schemas import Completion, GoldAnswer, PreferencePair, Prompt, Purpose, Queue, Rating, ReviewItem, SftExample
 from feedback.terminal import note
 
 if TYPE_CHECKING:
@@ -244,11 +246,24 @@ def audit_items(r: Round) -> Path:
     completions = [row for folder in sources for row in read_rows(folder / "completions.jsonl", Completion)]
     items = [ReviewItem.of(queue=Queue.RATE, purpose=Purpose.AUDIT, round=r.number, prompt_id=row.prompt_id,
                            completion_ids=[row.id], reviews=reviews) for row in completions]
-    config = {"reviews": reviews}
+    known = _gold(r, beside=len(items), reviews=reviews, queued=False)
+    items += [item for item, _ in known]
+    config = {"reviews": reviews} | ({"gold": [item.id for item, _ in known]} if known else {})
     out = made(r.at(AUDIT_ITEMS), config, sources, lambda: _write_items(
         out=r.at(AUDIT_ITEMS), sources=sources, config=config, items=items))
-    enqueue(r.store, audit_list(r), completions, items)
+    enqueue(r.store, [*audit_list(r), *(one.prompt for _, one in known)], [*completions, *(one.completion for _, one in known)],
+            items, [one.answer(item) for item, one in known])
     return out
+
+
+def _gold(r: Round, *, beside: int, reviews: int, queued: bool) -> list[tuple[ReviewItem, Gold]]:
+    """Known answers to mix into so many other items; into a round's queue none that its audit holds."""
+    made_before = [item for item in r.store.items(purpose=Purpose.GOLD) if item.round < r.number + queued]
+    asked = Counter(item.completion_ids[0] for item in made_before)
+    now = {item.completion_ids[0] for item in made_before if item.round == r.number}
+    free = [one for one in r.project.gold if one.completion.id not in now]
+    picked = gold.chosen(free, asked=asked, beside=beside, share=r.project.config.queues.gold_share, salt=f"{r.seed}:{queued}")
+    return [(one.item(round=r.number, reviews=reviews), one) for one in picked]
 
 
 def _write_items(*, out: Path, sources: Sequence[Path], config: dict[str, Any], items: Sequence[ReviewItem]) -> Manifest:
@@ -258,19 +273,26 @@ def _write_items(*, out: Path, sources: Sequence[Path], config: dict[str, Any], 
     return read_manifest(out)
 
 
-def enqueue(store: Store, prompts: Sequence[Prompt], completions: Sequence[Completion], items: Sequence[ReviewItem]) -> None:
+def enqueue(store: Store, prompts: Sequence[Prompt], completions: Sequence[Completion], items: Sequence[ReviewItem],
+            known: Sequence[GoldAnswer] = ()) -> None:
     """Hand items to the desk through the store; what is there already stays as it is."""
     store.add_prompts(prompts)
     store.add_completions(completions)
     store.add_items(items)
+    store.append_gold(known)
 
 
 def queue(r: Round) -> Path:
     """The champion answers new prompts, and the answers are queued for review."""
     out = kept(r.at(QUEUE), lambda: _make_queue(r))
     enqueue(r.store, read_rows(out / "prompts.jsonl", Prompt), read_rows(out / "completions.jsonl", Completion),
-            read_rows(out / "items.jsonl", ReviewItem))
+            read_rows(out / "items.jsonl", ReviewItem), _known_answers(out))
     return out
+
+
+def _known_answers(queue: Path) -> list[GoldAnswer]:
+    # Queues made by Redpen 0.1 have no such file.
+    return read_rows(queue / "gold.jsonl", GoldAnswer) if (queue / "gold.jsonl").exists() else []
 
 
 def _make_queue(r: Round) -> Manifest:
@@ -283,12 +305,17 @@ def _make_queue(r: Round) -> Manifest:
     sampled = _sampled(r, prompts, champion, completions=config.sampling.completions, out=r.at(QUEUE + "_samples"))
     completions = read_rows(sampled / "completions.jsonl", Completion)
     items = selection.queue_items(prompts, completions, queues=config.queues, round=r.number, seed=config.seed, score=_scorer(r))
+    known = _gold(r, beside=sum(item.queue is Queue.RATE for item in items), reviews=config.queues.reviews, queued=True)
+    items += [item for item, _ in known]
     shown = {completion for item in items for completion in item.completion_ids}
     asked_now = {item.prompt_id for item in items}
+    every_prompt = {p.id: p for p in [*prompts, *(one.prompt for _, one in known)]}
     with writing(r.at(QUEUE), stage="queue", inputs={"samples": manifest_hash(sampled)}, config=plain(config.queues)) as draft:
-        write_rows(draft.folder / "prompts.jsonl", _by_id(p for p in prompts if p.id in asked_now))
-        write_rows(draft.folder / "completions.jsonl", _by_id(c for c in completions if c.id in shown))
+        write_rows(draft.folder / "prompts.jsonl", _by_id(p for p in every_prompt.values() if p.id in asked_now))
+        write_rows(draft.folder / "completions.jsonl", _by_id(
+            c for c in [*completions, *(one.completion for _, one in known)] if c.id in shown))
         draft.counts["items"] = write_rows(draft.folder / "items.jsonl", _by_id(items))
+        draft.counts["gold"] = write_rows(draft.folder / "gold.jsonl", [one.answer(item) for item, one in known])
     return read_manifest(r.at(QUEUE))
 
 

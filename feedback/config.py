@@ -49,6 +49,8 @@ class QueueConfig(Strict):
     """Reviewers asked for each of these items."""
     audit_reviews: int = Field(default=2, ge=1)
     """Reviewers asked for each audit item."""
+    gold_share: float = Field(default=0.05, ge=0, lt=1)
+    """Part of the single answers that are gold: their verdict is known, from `gold.jsonl`. Without that file there are none."""
     enough: Share = 0.9
     """Part of a queue's reviews that must be in before the next round trains on them."""
 

@@ -119,6 +119,8 @@ class Purpose(StrEnum):
     TRAIN = "train"
     AUDIT = "audit"
     """Judges a candidate. Never trained on."""
+    GOLD = "gold"
+    """Its answer is known: it shows how reliable its reviewers are. Never trained on, and no part of any audit figure."""
 
 
 class ReviewItem(Strict):
@@ -133,16 +135,18 @@ class ReviewItem(Strict):
     """In display order, which is a hash of the item: a reviewer cannot learn which model stands where."""
     reviews: int = Field(default=1, ge=1)
     """Reviewers asked for."""
+    settles: ItemId | None = None
+    """The item on which people disagreed and that this one settles: its ratings count in the place of theirs."""
 
     @classmethod
     def of(cls, *, queue: Queue, purpose: Purpose, round: int, prompt_id: PromptId,
-           completion_ids: Sequence[CompletionId], reviews: int = 1) -> Self:
+           completion_ids: Sequence[CompletionId], reviews: int = 1, settles: ItemId | None = None) -> Self:
         """An item whose id ignores the order given, and whose display order comes from a hash of that id."""
         content = {"queue": queue, "purpose": purpose, "round": round, "prompt": prompt_id, "completions": sorted(completion_ids)}
-        made = ItemId(content_hash("item", content))
+        made = ItemId(content_hash("item", content | ({"settles": settles} if settles else {})))
         shown = sorted(completion_ids, key=lambda completion: content_hash("order", [made, completion]))
         return cls(id=made, queue=queue, purpose=purpose, round=round, prompt_id=prompt_id, completion_ids=tuple(shown),
-                   reviews=reviews)
+                   reviews=reviews, settles=settles)
 
     @model_validator(mode="after")
     def _sizes_fit_the_queue(self) -> Self:
@@ -177,6 +181,18 @@ class Flag(StrEnum):
 
     HALLUCINATED = "states something false or unsupported"
     ABSTAINS = "says it does not know"
+
+
+class GoldAnswer(Strict):
+    """What is known about the completion of a gold item."""
+
+    item_id: ItemId
+    completion_id: CompletionId
+    verdict: VerdictValue
+    hallucinated: bool | None
+    """Whether it states something false or unsupported; None when that is not known."""
+    criteria: dict[str, int]
+    """The right rating by criterion, where there is one."""
 
 
 class Span(Strict):

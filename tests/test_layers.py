@@ -22,8 +22,8 @@ PACKAGES = ("feedback", "sft", "alignment", "review_ui")
 
 ORDER = {
     "feedback": ("errors", "config", "ids", "paths", "schemas", "measures", "intervals", "paired", "planning", "jsonl", "rubric",
-                 "lineage", "prompts", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets", "desk",
-                 "simulation", "review_commands", "commands"),
+                 "lineage", "prompts", "gold", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets",
+                 "desk", "simulation", "review_commands", "commands"),
     "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
             "generate", "pretrain", "trainer_args", "watching", "training", "train", "stage_config", "commands"),
     "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "rl", "evaluation", "selection", "gates", "registry",

@@ -2,6 +2,7 @@
 
 All reviewers count alike here, and order never matters: rows in any order, reviewers under any name give the same
 verdicts. Where the same reviewer rated an answer twice (an answer repeated in two items), the later rating counts.
+Nothing is concluded about gold items: what they hold is known.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from feedback.aggregation.ranking import best_of, compare
 from feedback.aggregation.votes import ASSUMED_ACCURACY, DECIDING, Tally, majority, tally
 from feedback.ids import CompletionId, ItemId, PromptId
 from feedback.schemas import (
+    Purpose,
     Queue,
     RankAnswer,
     RankVerdict,
@@ -41,6 +43,8 @@ def aggregate(contents: Contents) -> Verdicts:
     ranked: dict[ItemId, list[Rating]] = {}
     for rating in contents.ratings:
         item = items[rating.item_id]
+        if item.purpose is Purpose.GOLD:
+            continue
         if item.queue is Queue.RATE:
             rated.setdefault(item.completion_ids[0], []).append(rating)
         else:

@@ -24,7 +24,7 @@ from feedback.errors import LineageError, NothingToDo
 from feedback.ids import CompletionId, RatingId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, read_manifest, writing
-from feedback.schemas import Completion, Deleted, Message, Prompt, Queue, Rating, ReviewItem
+from feedback.schemas import Completion, Deleted, GoldAnswer, Message, Prompt, Queue, Rating, ReviewItem
 from feedback.store.snapshot import Contents, read_snapshot, write_contents
 
 Row = TypeVar("Row")
@@ -84,11 +84,17 @@ def curate(contents: Contents, config: CurationConfig) -> Curated:
     ratings = _kept(_rating(rating, ledger) for rating in contents.ratings)
     rewrites = _kept(_rewrite(rating, config, ledger) for rating in sorted(ratings, key=lambda row: row.id))
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
-                    reviewers=contents.reviewers, rubric=contents.rubric)
+                    reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items))
     return Curated(contents=kept, rewrites=tuple(rewrites),
                    dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),
                    changed=tuple(sorted(ledger.changed, key=lambda row: (row.kind, row.id, row.step))),
                    card=ledger.card(read=_sizes(contents), kept=_sizes(kept)))
+
+
+def _gold(contents: Contents, items: Iterable[ReviewItem]) -> tuple[GoldAnswer, ...]:
+    """What is known of the items that stay, under the completion that they show now."""
+    shown = {item.id: item.completion_ids[0] for item in items}
+    return tuple(row.model_copy(update={"completion_id": shown[row.item_id]}) for row in contents.gold if row.item_id in shown)
 
 
 def _kept(rows: Iterable[Row | None]) -> list[Row]:

@@ -1,8 +1,8 @@
 """Snapshots: what was rated, copied up to a moment and hashed. A round works on one and never looks at the store again.
 
-The files: prompts.jsonl, completions.jsonl, items.jsonl, ratings.jsonl, reviewers.jsonl, rubric.json, each sorted by id.
-Only rated items are in them, with their prompts and completions, so the same ratings give the same bytes whatever else
-has been queued since.
+The files: prompts.jsonl, completions.jsonl, items.jsonl, ratings.jsonl, reviewers.jsonl, gold.jsonl, rubric.json, each sorted
+by id. Only rated items are in them, with their prompts and completions, so the same ratings give the same bytes whatever else
+has been queued since. The ratings of gold items come along, whatever is sealed: they tell how reliable the reviewers are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from feedback.ids import CompletionId, ItemId, PromptId, RatingId, ReviewerId, c
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import Manifest, changed_files, read_manifest, writing
 from feedback.rubric import Rubric
-from feedback.schemas import Completion, Prompt, Purpose, Rating, Reviewer, ReviewItem
+from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Rating, Reviewer, ReviewItem
 from feedback.store.store import Store
 
 Value = TypeVar("Value")
@@ -40,6 +40,8 @@ class Contents:
     """The live ones: the highest version of each (item, reviewer), tombstones left out."""
     reviewers: tuple[Reviewer, ...]
     rubric: Rubric
+    gold: tuple[GoldAnswer, ...] = field(default=(), kw_only=True)
+    """What is known of the rated gold items."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,18 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     """
     known = frozenset(exclude)
     latest = [row for row in store.latest_ratings(until, purpose=purpose, rounds=rounds) if row.id not in known]
-    contents = _gather(store, [row for row in latest if row.answer.kind != "deleted"], rubric)
-    if not contents.ratings:
+    live = [row for row in latest if row.answer.kind != "deleted"]
+    if not live:
         raise NothingToDo(_nothing(store, purpose, rounds))
+    on_gold = {row.id: row for row in store.live_ratings(until, purpose=Purpose.GOLD)}
+    contents = _gather(store, list((on_gold | {row.id: row for row in live}).values()), rubric)
     inputs = {"ratings": content_hash("ratings", [row.id for row in contents.ratings]), "rubric": rubric.hash}
+    if contents.gold:
+        inputs["gold"] = content_hash("gold", [row.model_dump(mode="json") for row in contents.gold])
     config = {"purpose": purpose, "rounds": None if rounds is None else sorted(rounds)}
     with writing(out, stage="seal", inputs=inputs, config=config) as draft:
         draft.counts.update(write_contents(contents, draft.folder))
-        draft.counts["ratings_deleted"] = len(latest) - len(contents.ratings)
+        draft.counts["ratings_deleted"] = len(latest) - len(live)
         draft.counts["ratings_under_another_rubric"] = sum(row.rubric != rubric.hash for row in contents.ratings)
         (draft.logs / "seal.json").write_text(json.dumps({"store": store.name, "until": str(until)}), encoding="utf-8")
     return read_manifest(out)
@@ -107,7 +113,7 @@ def _gather(store: Store, live: Sequence[Rating], rubric: Rubric) -> Contents:
     return Contents(
         prompts=_sorted(store.prompts({item.prompt_id for item in items})),
         completions=_sorted(store.completions({completion for item in items for completion in item.completion_ids})),
-        items=_sorted(items), ratings=_sorted(live), rubric=rubric,
+        items=_sorted(items), ratings=_sorted(live), rubric=rubric, gold=_sorted(store.gold({item.id for item in items})),
         reviewers=_sorted([row for row in store.reviewers() if row.id in {rating.reviewer_id for rating in live}]))
 
 
@@ -116,7 +122,7 @@ def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:
 
 
 def _id(value: Any) -> str:
-    return str(value.id)
+    return str(value.item_id if isinstance(value, GoldAnswer) else value.id)
 
 
 def _nothing(store: Store, purpose: Purpose | None, rounds: Sequence[int] | None) -> str:
@@ -139,7 +145,7 @@ def write_contents(contents: Contents, folder: Path) -> dict[str, int]:
 
 def _lists(contents: Contents) -> dict[str, Sequence[BaseModel]]:
     return {"prompts": contents.prompts, "completions": contents.completions, "items": contents.items,
-            "ratings": contents.ratings, "reviewers": contents.reviewers}
+            "ratings": contents.ratings, "reviewers": contents.reviewers, "gold": contents.gold}
 
 
 def read_snapshot(folder: Path) -> Snapshot:
@@ -157,4 +163,6 @@ def read_snapshot(folder: Path) -> Snapshot:
         items=tuple(read_rows(folder / "items.jsonl", ReviewItem)),
         ratings=tuple(read_rows(folder / "ratings.jsonl", Rating)),
         reviewers=tuple(read_rows(folder / "reviewers.jsonl", Reviewer)),
+        # Snapshots of Redpen 0.1 have no gold; a lost file was told above.
+        gold=tuple(read_rows(folder / "gold.jsonl", GoldAnswer)) if (folder / "gold.jsonl").exists() else (),
         rubric=validate(rubric, Rubric, source=str(folder / "rubric.json")), folder=folder, hash=manifest.hash)

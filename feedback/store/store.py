@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from feedback.config import Strict
 from feedback.ids import CompletionId, ItemId, PromptId, canonical_json
 from feedback.jsonl import raise_problems
-from feedback.schemas import Completion, Prompt, Purpose, Queue, Rating, Reviewer, ReviewItem
+from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Queue, Rating, Reviewer, ReviewItem
 from feedback.store import tables
 from feedback.store.engine import make_engine, migrate, shown, transaction
 
@@ -106,6 +106,22 @@ class Store:
         found = self._by_ids(tables.items, ReviewItem, ids)
         return [item for item in found if (purpose is None or item.purpose is purpose)
                 and (round is None or item.round == round) and (queue is None or item.queue is queue)]
+
+    def append_gold(self, answers: Iterable[GoldAnswer]) -> int:
+        """Append known answers that differ from what is known of their item, and return how many. The items must be there."""
+        rows = list(answers)
+        known = {answer.item_id: answer for answer in self.gold()}
+        new = {row.item_id: row for row in rows if known.get(row.item_id) != row}
+        with transaction(self._engine, writing=True) as connection:
+            if new:
+                connection.execute(sa.insert(tables.gold), [{"item_id": row.item_id, "body": _body(row)} for row in new.values()])
+        return len(new)
+
+    def gold(self, item_ids: Collection[ItemId] | None = None) -> list[GoldAnswer]:
+        """What is known of gold items, the last word on each, in the order in which the items were first added."""
+        told = self._read(sa.select(tables.gold.c.body).order_by(tables.gold.c.number), GoldAnswer)
+        latest = {answer.item_id: answer for answer in told}
+        return [answer for item, answer in latest.items() if item_ids is None or item in item_ids]
 
     def reviewers(self) -> list[Reviewer]:
         """Everyone whose rating was ever stored."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "v0001"
+HEAD = "v0002"
 """Newest migration. Said here as well so that opening an up-to-date store does not import Alembic; a test compares them."""
 
 SCHEMA = sa.MetaData()
@@ -34,11 +34,12 @@ reviewers = _table("reviewers", _text("id", unique=True))
 ratings = _table("ratings", _text("id", unique=True), _text("item_id", refers="items.id"),
                  _text("reviewer_id", index=True, refers="reviewers.id"), _count("version"), _text("kind"),
                  _text("submitted_at", index=True), sa.UniqueConstraint("item_id", "reviewer_id", "version"))
+gold = _table("gold", _text("item_id", index=True, refers="items.id"))
 events = _table("events", _text("kind", index=True))
 pushes = sa.Table("pushes", SCHEMA, _text("item_id", refers="items.id"), _text("record_id"),
                   sa.PrimaryKeyConstraint("item_id", "record_id"))
 desk_marks = sa.Table("desk_marks", SCHEMA, _text("name"), sa.Column("value", sa.Text, nullable=False),
                       sa.PrimaryKeyConstraint("name"))
 
-APPEND_ONLY = ("ratings", "events")
+APPEND_ONLY = ("ratings", "gold", "events")
 """Tables whose rows are never changed or removed."""

@@ -38,26 +38,32 @@ class Material:
 
 
 def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: frozenset[FamilyId]) -> Material:
-    """The ratings of training items whose family is not held out, and the verdicts from those alone."""
+    """The ratings of training items whose family is not held out, and the verdicts from those alone.
+
+    Gold items are asked how far each reviewer can be believed, and for nothing else.
+    """
     prompts = {prompt.id: prompt for prompt in contents.prompts}
     refused = {item.id: reason for item in contents.items if (reason := _refusal(item, prompts[item.prompt_id], held_out))}
     kept = replace(_plain(contents), items=tuple(item for item in contents.items if item.id not in refused),
                    ratings=tuple(rating for rating in contents.ratings if rating.item_id not in refused))
     left_out = sorted(Counter(refused[row.item_id] for row in contents.ratings if row.item_id in refused).items())
+    gold = {item.id: item for item in contents.items if item.purpose is Purpose.GOLD}
+    weighed = replace(kept, items=(*kept.items, *gold.values()),
+                      ratings=(*kept.ratings, *(rating for rating in contents.ratings if rating.item_id in gold)))
     return Material(contents=kept, prompts=prompts, completions={row.id: row for row in contents.completions},
                     items={item.id: item for item in kept.items}, ratings={rating.id: rating for rating in kept.ratings},
-                    rewrites=rewrites, verdicts=aggregate(kept), left_out=dict(left_out))
+                    rewrites=rewrites, verdicts=aggregate(weighed), left_out=dict(left_out))
 
 
 def _plain(contents: Contents) -> Contents:
     """Without the folder that a Snapshot knows it was read from: narrowed, it is no longer that folder's."""
     return Contents(prompts=contents.prompts, completions=contents.completions, items=contents.items, ratings=contents.ratings,
-                    reviewers=contents.reviewers, rubric=contents.rubric)
+                    reviewers=contents.reviewers, rubric=contents.rubric, gold=contents.gold)
 
 
 def _refusal(item: ReviewItem, prompt: Prompt, held_out: frozenset[FamilyId]) -> str | None:
-    if item.purpose is Purpose.AUDIT:
-        return "audit item"
+    if item.purpose is not Purpose.TRAIN:
+        return f"{item.purpose} item"
     if prompt.critical:
         return "critical question"
     return "held-out family" if prompt.family in held_out else None

@@ -94,10 +94,11 @@ def refuse_leaks(sets: TrainingSets, contents: Contents, prompts: Iterable[Promp
     """
     held_out = [prompt for prompt in prompts if is_held_out(prompt, split)]
     families, questions = {prompt.family for prompt in held_out}, {conversation(prompt.messages) for prompt in held_out}
-    audited = {item.id for item in contents.items if item.purpose is Purpose.AUDIT}
+    apart = {item.id: item.purpose for item in contents.items if item.purpose is not Purpose.TRAIN}
     problems = [f"{row.id}: family {row.family} is held out" for row in sets.rows if row.family in families]
     problems += [f"{row.id}: its question is held out" for row in sets.rows if conversation(row.messages) in questions]
-    problems += [f"{row.id}: rests on audit item {item}" for row in sets.rows for item in row.sources.items if item in audited]
+    problems += [f"{row.id}: rests on {apart[item]} item {item}"
+                 for row in sets.rows for item in row.sources.items if item in apart]
     if problems:
         raise StageRefused("\n".join([*problems[:20], f"{len(problems)} rows must not train; nothing was written"]))
 

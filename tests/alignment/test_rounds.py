@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from alignment import overview, registry, rounds, steps, trail
 from alignment.project import Project
 from feedback.errors import InvalidInput, LineageError, Locked, NothingToDo
 from feedback.lineage import manifest_hash
+from feedback.schemas import Purpose
 from tests.loop import review, tiny_project
 
 pytestmark = pytest.mark.slow
@@ -39,6 +42,16 @@ def test_round_zero_asks_the_base_and_waits_for_people(project):
     assert str(state) == "waiting: 16 reviews"  # 8 audit answers, 2 reviews each
     assert rounds.standing(project) == state
     assert rounds.run(project) == state
+
+
+def test_known_answers_are_mixed_into_the_audit_and_the_queue_and_hold_nobody_up(project):
+    lines = [{"prompt": f"Is {n} a number?", "completion": "Yes.", "verdict": "correct"} for n in range(3)]
+    (project.folder / "gold.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert rounds.run(project).reviews == 16
+    with project.open_store() as store:
+        gold = store.items(purpose=Purpose.GOLD)
+        assert sorted(item.reviews for item in gold) == [1, 2]
+        assert {known.item_id for known in store.gold()} == {item.id for item in gold}
 
 
 def test_a_round_trains_judges_and_leads_every_row_back_to_people(project):

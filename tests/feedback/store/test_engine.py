@@ -48,7 +48,7 @@ def test_the_schema_suits_postgresql_as_well() -> None:
     from sqlalchemy.schema import CreateTable
 
     text = "".join(str(CreateTable(table).compile(dialect=postgresql.dialect())) for table in SCHEMA.sorted_tables)
-    assert text.count("BIGSERIAL") == 6
+    assert text.count("BIGSERIAL") == 7
 
 
 def test_a_store_from_a_newer_redpen_is_refused(tmp_path: Path) -> None:
