@@ -31,7 +31,7 @@ ORDER = {
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "ratings_file", "file_verdicts", "ranking",
                              "integrity", "verdicts"),
-    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "rankings", "preferences", "augment",
+    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "preferences", "rankings", "augment",
                                "card", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),

@@ -41,7 +41,8 @@ def read_rankings(rankings: Sequence[RankedSet], tokenizer: Any, *, max_length: 
     reading = Reading()
     for ranking in rankings:
         reading.count("rankings")
-        tree = _tree(ranking, tokenizer, max_length, (evidence or {}).get(ranking.id, Evidence()), reading, whole=whole)
+        known = (evidence or {}).get(ranking.id) or _recorded(ranking)
+        tree = _tree(ranking, tokenizer, max_length, known, reading, whole=whole)
         if tree is not None:
             reading.trees.append(tree)
             reading.count("kept")
@@ -56,13 +57,19 @@ def _problems(rankings: Sequence[RankedSet], evidence: Mapping[str, Evidence]) -
     found = []
     for ranking in rankings:
         size, own = len(ranking.completions), evidence.get(ranking.id, Evidence())
-        found += [f"ranking {ranking.id}: pair {pair[:2]} names a completion that is not there; it has {size}, counted from 0"
-                  for pair in ranking.pairs if not (0 <= pair[0] < size and 0 <= pair[1] < size and pair[0] != pair[1])]
+        found += [f"ranking {ranking.id}: pair {(pair.better, pair.worse)} names a completion that is not there; "
+                  f"it has {size}, counted from 0" for pair in ranking.pairs if max(pair.better, pair.worse) >= size]
         for name, given, expected in (("weights", own.weights, len(ranking.pairs)), ("margins", own.margins, len(ranking.pairs)),
                                       ("hallucinated", own.hallucinated, size), ("spans", own.spans, size)):
             if given and len(given) != expected:
                 found.append(f"ranking {ranking.id}: evidence has {len(given)} {name}, expected {expected}")
     return found
+
+
+def _recorded(ranking: RankedSet) -> Evidence:
+    """What the row itself says beside its pairs."""
+    return Evidence(weights=tuple(pair.weight for pair in ranking.pairs), margins=tuple(pair.margin for pair in ranking.pairs),
+                    hallucinated=ranking.hallucinated, spans=ranking.spans)
 
 
 def _tree(ranking: RankedSet, tokenizer: Any, max_length: int | None, evidence: Evidence, reading: Reading, *,
@@ -94,9 +101,9 @@ def _pairs(ranking: RankedSet, evidence: Evidence, kept: list[int]) -> tuple[Pai
     weights = evidence.weights or (1.0,) * len(ranking.pairs)
     margins = evidence.margins or (0.0,) * len(ranking.pairs)
     place = {completion: index for index, completion in enumerate(kept)}
-    return tuple(Pair(place[better], place[worse], reverse, weight, margin)
-                 for (better, worse, reverse), weight, margin in zip(ranking.pairs, weights, margins, strict=True)
-                 if better in place and worse in place)
+    return tuple(Pair(place[pair.better], place[pair.worse], pair.reversed_probability, weight, margin)
+                 for pair, weight, margin in zip(ranking.pairs, weights, margins, strict=True)
+                 if pair.better in place and pair.worse in place)
 
 
 def _scaled(trees: list[Tree]) -> list[Tree]:

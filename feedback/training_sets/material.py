@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 from feedback.aggregation.verdicts import Verdicts, aggregate
@@ -13,8 +14,8 @@ from feedback.ids import CompletionId, FamilyId, ItemId, PromptId, RatingId
 from feedback.schemas import Completion, Prompt, Purpose, Rating, ReviewItem, Sources
 from feedback.store.snapshot import Contents
 
-TextKey: TypeAlias = tuple[tuple[tuple[str, str], ...], str]
-"""A question and an answer to it, as texts: what a model would see."""
+TextKey: TypeAlias = tuple[PromptId, str]
+"""A question and an answer to it, each in the one spelling that stands for all that a model could hardly tell apart."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,34 @@ class Material:
     left_out: Mapping[str, int]
     """Reason -> ratings that must not train."""
 
+    @cached_property
+    def asked(self) -> Mapping[PromptId, PromptId]:
+        """For each prompt the one, of those that ask the same, whose id comes first."""
+        firsts: dict[object, PromptId] = {}
+        return {id: firsts.setdefault(conversation(self.prompts[id].messages), id) for id in sorted(self.prompts)}
+
+    @cached_property
+    def spelling(self) -> Mapping[TextKey, str]:
+        """How an answer is written in training rows: as the model did, and where no model did, as a reviewer."""
+        texts: dict[TextKey, str] = {}
+        for id, completion in sorted(self.completions.items()):
+            texts.setdefault(self.key_of(id), completion.text)
+        for rating, text in sorted(self.rewrites.items()):
+            if rating in self.ratings:
+                texts.setdefault(self.text_key(self.items[self.ratings[rating].item_id].prompt_id, text), text)
+        return texts
+
     def text_key(self, prompt_id: PromptId, text: str) -> TextKey:
-        """The same for rows that a model could not tell apart."""
-        return conversation(self.prompts[prompt_id].messages), normalised(text)
+        """The same for answers that a model could hardly tell apart."""
+        return self.asked[prompt_id], normalised(text)
+
+    def key_of(self, completion_id: CompletionId) -> TextKey:
+        """The text key of a completion."""
+        return self._keys[completion_id]
+
+    @cached_property
+    def _keys(self) -> Mapping[CompletionId, TextKey]:
+        return {id: self.text_key(row.prompt_id, row.text) for id, row in self.completions.items()}
 
 
 def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: frozenset[FamilyId]) -> Material:

@@ -10,21 +10,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Literal, assert_never
+from typing import assert_never
 
 from feedback.aggregation.ranking import margin, reversed_probability
 from feedback.config import SetsConfig
 from feedback.curation.quality import shows_nothing
 from feedback.ids import CompletionId, ExampleId, PromptId, content_hash
-from feedback.schemas import Outcome, PreferencePair, RankAnswer, RankVerdict, Sources, Verdict, VerdictValue
+from feedback.schemas import (
+    Outcome,
+    PairOrigin,
+    PairVerdict,
+    PreferencePair,
+    RankAnswer,
+    RankVerdict,
+    Sources,
+    Verdict,
+    VerdictValue,
+)
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
 
-Origin = Literal["ranking", "rewrite", "verdict"]
-ORIGINS: tuple[Origin, ...] = ("ranking", "rewrite", "verdict")
+ORIGINS: tuple[PairOrigin, ...] = ("ranking", "rewrite", "verdict")
 """What somebody said about two answers side by side comes before what follows from separate judgements."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """Two answers to one question that reviewers found equally good side by side."""
+
+    prompt_id: PromptId
+    texts: tuple[str, str]
+    sources: Sources
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,8 @@ class Preferences:
     """The pairs, sorted by id, and the account of the comparisons that gave none."""
 
     pairs: tuple[PreferencePair, ...]
+    ties: tuple[Tie, ...]
+    """Sorted by texts; none is of the texts of a pair."""
     judged: Mapping[str, int]
     """Pairs of different texts that rankings compared: `decided`, `ties` and `undecided` add up to `judged`."""
     left_out: Mapping[str, int]
@@ -40,77 +60,104 @@ class Preferences:
 
 @dataclass(frozen=True)
 class Preference:
-    """One judgement that one text is better than another."""
+    """One judgement that one answer is better than another to the same question."""
 
-    prompt_id: PromptId
-    chosen: str
-    rejected: str
-    origin: Origin
+    chosen: TextKey
+    rejected: TextKey
+    origin: PairOrigin
     sources: Sources
     doubt: float
     """Probability that it is the other way round."""
     margin: float = 1.0
 
 
+@dataclass
+class Compared:
+    """What rankings say, pair by pair."""
+
+    preferences: list[Preference] = field(default_factory=list)
+    equal: dict[frozenset[TextKey], list[Sources]] = field(default_factory=dict)
+    judged: Counter[str] = field(default_factory=lambda: Counter(judged=0, decided=0, ties=0, undecided=0, equal_texts=0))
+
+
 def preferences(material: Material, rewrites: Iterable[Rewrite], accepted: frozenset[CompletionId],
                 sets: SetsConfig) -> Preferences:
     """Every pair that the material supports, one for each question and two texts."""
-    judged: Counter[str] = Counter(judged=0, decided=0, ties=0, undecided=0, equal_texts=0)
-    found = [made for verdict in material.verdicts.rank for made in _from_ranking(verdict, material, judged)]
-    found += [made for rewrite in rewrites for made in _from_rewrite(rewrite, material)]
-    found += _from_verdicts(material, accepted, sets)
-    shown = [each for each in found if not shows_nothing(each.chosen) and not shows_nothing(each.rejected)]
-    agreed = _agreed(shown, material)
-    pairs = sorted((_pair(group, material) for group in agreed), key=lambda pair: pair.id)
-    kept = sum(len(group) for group in agreed)
+    compared = _from_rankings(material)
+    found = [*compared.preferences, *(made for rewrite in rewrites for made in _from_rewrite(rewrite, material)),
+             *_from_verdicts(material, accepted, sets)]
+    shown = [each for each in found if not shows_nothing(each.chosen[1]) and not shows_nothing(each.rejected[1])]
+    agreed = _agreed(shown)
+    standing = [group for group in agreed if frozenset((group[0].chosen, group[0].rejected)) not in compared.equal]
+    pairs = sorted((_pair(group, material) for group in standing), key=lambda pair: pair.id)
+    kept = sum(map(len, standing))
     left_out = {"an empty text": len(found) - len(shown),
-                "contradicted by another judgement of the same texts": len(shown) - kept,
+                "contradicted by another judgement of the same texts": len(shown) - sum(map(len, agreed)),
+                "tied in a ranking of the same texts": sum(map(len, agreed)) - kept,
                 "merged into a pair of the same texts": kept - len(pairs)}
-    return Preferences(pairs=tuple(pairs), judged=dict(judged), left_out=left_out)
+    return Preferences(pairs=tuple(pairs), ties=_ties(compared, material), judged=dict(compared.judged), left_out=left_out)
 
 
-def _agreed(found: Iterable[Preference], material: Material) -> list[list[Preference]]:
+def _agreed(found: Iterable[Preference]) -> list[list[Preference]]:
     """Those of the same two texts together, unless another one prefers them the other way round."""
     groups: dict[tuple[TextKey, TextKey], list[Preference]] = {}
     for each in found:
-        chosen, rejected = (material.text_key(each.prompt_id, text) for text in (each.chosen, each.rejected))
-        groups.setdefault((chosen, rejected), []).append(each)
+        groups.setdefault((each.chosen, each.rejected), []).append(each)
     return [group for (chosen, rejected), group in groups.items() if (rejected, chosen) not in groups]
 
 
-def _from_ranking(verdict: RankVerdict, material: Material, judged: Counter[str]) -> list[Preference]:
+def _ties(compared: Compared, material: Material) -> tuple[Tie, ...]:
     made = []
-    for pair in verdict.pairs:
-        keys = {material.text_key(verdict.prompt_id, material.completions[id].text) for id in (pair.first, pair.second)}
-        if len(keys) == 1:
-            judged["equal_texts"] += 1
-            continue
-        judged["judged"] += 1
-        match pair.outcome:
-            case Outcome.FIRST:
-                made.append(_ranked(verdict, material, better=pair.first, worse=pair.second, doubt=pair.reversed_probability))
-            case Outcome.SECOND:
-                made.append(_ranked(verdict, material, better=pair.second, worse=pair.first, doubt=pair.reversed_probability))
-            case Outcome.TIE:
-                judged["ties"] += 1
-            case Outcome.UNDECIDED:
-                judged["undecided"] += 1
-            case _:
-                assert_never(pair.outcome)
-    judged["decided"] += len(made)
-    return made
+    for keys, found in compared.equal.items():
+        first, second = sorted(keys)
+        if not shows_nothing(first[1]) and not shows_nothing(second[1]):
+            texts = material.spelling[first], material.spelling[second]
+            made.append(Tie(prompt_id=first[0], texts=texts, sources=united(found)))
+    return tuple(sorted(made, key=lambda tie: (tie.prompt_id, tie.texts)))
 
 
-def _ranked(verdict: RankVerdict, material: Material, *, better: CompletionId, worse: CompletionId, doubt: float) -> Preference:
+def _from_rankings(material: Material) -> Compared:
+    """Every pair of every ranking, counted. A text that was sampled twice is not compared with itself."""
+    compared = Compared()
+    for verdict in material.verdicts.rank:
+        for pair in verdict.pairs:
+            if material.key_of(pair.first) == material.key_of(pair.second):
+                compared.judged["equal_texts"] += 1
+            else:
+                compared.judged["judged"] += 1
+                _count(pair, verdict, material, compared)
+    return compared
+
+
+def _count(pair: PairVerdict, verdict: RankVerdict, material: Material, compared: Compared) -> None:
+    match pair.outcome:
+        case Outcome.FIRST | Outcome.SECOND:
+            compared.judged["decided"] += 1
+            compared.preferences.append(_ranked(pair, verdict, material))
+        case Outcome.TIE:
+            compared.judged["ties"] += 1
+            keys = frozenset((material.key_of(pair.first), material.key_of(pair.second)))
+            compared.equal.setdefault(keys, []).append(_sources_of(pair, verdict))
+        case Outcome.UNDECIDED:
+            compared.judged["undecided"] += 1
+        case _:
+            assert_never(pair.outcome)
+
+
+def _sources_of(pair: PairVerdict, verdict: RankVerdict) -> Sources:
+    return verdict.sources.model_copy(update={"completions": tuple(sorted((pair.first, pair.second)))})
+
+
+def _ranked(pair: PairVerdict, verdict: RankVerdict, material: Material) -> Preference:
+    better, worse = (pair.first, pair.second) if pair.outcome is Outcome.FIRST else (pair.second, pair.first)
     answers = [answer for id in verdict.sources.ratings if isinstance(answer := material.ratings[id].answer, RankAnswer)]
-    return Preference(prompt_id=verdict.prompt_id, chosen=material.completions[better].text,
-                      rejected=material.completions[worse].text, origin="ranking",
-                      sources=verdict.sources.model_copy(update={"completions": tuple(sorted((better, worse)))}),
-                      doubt=doubt, margin=margin(answers, better=better, worse=worse))
+    return Preference(chosen=material.key_of(better), rejected=material.key_of(worse), origin="ranking",
+                      sources=_sources_of(pair, verdict), doubt=pair.reversed_probability,
+                      margin=margin(answers, better=better, worse=worse))
 
 
 def _from_rewrite(rewrite: Rewrite, material: Material) -> list[Preference]:
-    return [Preference(prompt_id=rewrite.item.prompt_id, chosen=rewrite.text, rejected=material.completions[original].text,
+    return [Preference(chosen=material.text_key(rewrite.item.prompt_id, rewrite.text), rejected=material.key_of(original),
                        origin="rewrite", sources=rewrite.sources.model_copy(update={"completions": (original,)}),
                        doubt=reversed_probability(1, 0))
             for original in rewrite.originals]
@@ -123,9 +170,9 @@ def _from_verdicts(material: Material, accepted: frozenset[CompletionId], sets: 
     bad: dict[PromptId, list[Verdict]] = {}
     for verdict in material.verdicts.rate:
         if verdict.completion_id in accepted:
-            good.setdefault(verdict.prompt_id, []).append(verdict)
+            good.setdefault(material.asked[verdict.prompt_id], []).append(verdict)
         elif _is_bad(verdict, sets):
-            bad.setdefault(verdict.prompt_id, []).append(verdict)
+            bad.setdefault(material.asked[verdict.prompt_id], []).append(verdict)
     made = []
     for prompt_id in sorted(good.keys() & bad.keys()):
         count = max(len(good[prompt_id]), len(bad[prompt_id]))
@@ -143,17 +190,18 @@ def _judged_apart(better: Verdict, worse: Verdict, material: Material) -> Prefer
     """The doubt is that both verdicts are wrong, given that both are right or both are wrong."""
     both_wrong = (1 - better.probability) * (1 - worse.probability)
     both_right = better.probability * worse.probability
-    return Preference(prompt_id=better.prompt_id, chosen=material.completions[better.completion_id].text,
-                      rejected=material.completions[worse.completion_id].text, origin="verdict",
-                      sources=united([better.sources, worse.sources]), doubt=both_wrong / (both_wrong + both_right))
+    return Preference(chosen=material.key_of(better.completion_id), rejected=material.key_of(worse.completion_id),
+                      origin="verdict", sources=united([better.sources, worse.sources]),
+                      doubt=both_wrong / (both_wrong + both_right))
 
 
 def _pair(group: list[Preference], material: Material) -> PreferencePair:
     """One pair for all judgements that agree: the first origin's, with the least doubt and everybody's sources."""
-    first = min(group, key=lambda each: (ORIGINS.index(each.origin), each.prompt_id, each.chosen, each.rejected, -each.margin))
-    prompt = material.prompts[first.prompt_id]
-    made = content_hash("pair", [prompt.id, [message.model_dump() for message in prompt.messages], first.chosen, first.rejected])
+    first = min(group, key=lambda each: (ORIGINS.index(each.origin), -each.margin))
+    prompt = material.prompts[first.chosen[0]]
+    chosen, rejected = material.spelling[first.chosen], material.spelling[first.rejected]
+    made = content_hash("pair", [prompt.id, [message.model_dump() for message in prompt.messages], chosen, rejected])
     return PreferencePair(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic,
-                          messages=prompt.messages, chosen=first.chosen, rejected=first.rejected, margin=first.margin,
+                          messages=prompt.messages, chosen=chosen, rejected=rejected, margin=first.margin,
                           reversed_probability=min(0.5, *(each.doubt for each in group)), origin=first.origin,
                           sources=united(each.sources for each in group))

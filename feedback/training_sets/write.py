@@ -79,7 +79,7 @@ def build(contents: Contents, stage: SetsStage, *, rewrites: Mapping[RatingId, s
     written = read_rewrites(material)
     demos = demonstrations(material, written.usable, stage.sets)
     compared = preferences(material, written.usable, demos.accepted, stage.sets)
-    rankings = ranked_sets(material)
+    rankings = ranked_sets(compared.pairs, compared.ties, material)
     card = make_card(contents, material, held_out, rewrites=written, demonstrations=demos, preferences=compared,
                      rankings=rankings)
     made = TrainingSets(material=material, sft=demos.examples, pairs=compared.pairs, rankings=rankings, card=card)

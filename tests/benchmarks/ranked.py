@@ -119,9 +119,9 @@ def expanded(asked: argparse.Namespace):
     from datasets import Dataset
 
     return Dataset.from_list([{"prompt": [m.model_dump() for m in row.messages],
-                               "chosen": [{"role": "assistant", "content": row.completions[i]}],
-                               "rejected": [{"role": "assistant", "content": row.completions[j]}]}
-                              for row in rankings_of(asked) for i, j, _ in row.pairs])
+                               "chosen": [{"role": "assistant", "content": row.completions[pair.better]}],
+                               "rejected": [{"role": "assistant", "content": row.completions[pair.worse]}]}
+                              for row in rankings_of(asked) for pair in row.pairs])
 
 
 def head_on_completions_only(trainer) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alignment.ranked.settings import RankedConfig
 from feedback.ids import ExampleId, FamilyId, PromptId
-from feedback.schemas import Message, RankedSet, Sources
+from feedback.schemas import Message, RankedPair, RankedSet, Sources
 from tests.tiny import tiny_tokenizer
 
 NOBODY = Sources(items=(), completions=(), reviewers=(), ratings=())
@@ -18,8 +18,9 @@ def ranking(name: str, prompt: str, completions: list[str], pairs: list[tuple[in
     """A ranking; without `pairs`, the completions stand in order, best first."""
     if pairs is None:
         pairs = [(i, j, 0.0) for i in range(len(completions)) for j in range(i + 1, len(completions))]
+    judged = tuple(RankedPair(better=i, worse=j, reversed_probability=p, origin="ranking") for i, j, p in pairs)
     return RankedSet(id=ExampleId(name), prompt_id=PromptId(name), family=FamilyId(name), completions=tuple(completions),
-                     messages=(Message(role="user", content=prompt),), pairs=tuple(pairs), sources=NOBODY)
+                     messages=(Message(role="user", content=prompt),), pairs=judged, sources=NOBODY)
 
 
 def rankings(count: int, *, size: int = 3, seed: int = 0, posterior: float = 0.0) -> list[RankedSet]:
@@ -81,8 +82,8 @@ def trl_trainer(folder: Path, rows: list[RankedSet], *, model=None, **changes):
 
     given, tokenizer = model or policy()
     data = [{"prompt": [m.model_dump() for m in row.messages],
-             "chosen": [{"role": "assistant", "content": row.completions[i]}],
-             "rejected": [{"role": "assistant", "content": row.completions[j]}]} for row in rows for i, j, _ in row.pairs]
+             "chosen": [{"role": "assistant", "content": row.completions[pair.better]}],
+             "rejected": [{"role": "assistant", "content": row.completions[pair.worse]}]} for row in rows for pair in row.pairs]
     return DPOTrainer(given, args=arguments(folder, **changes), train_dataset=Dataset.from_list(data), processing_class=tokenizer)
 
 

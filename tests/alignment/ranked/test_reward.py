@@ -59,8 +59,8 @@ def theirs(folder, rows, *, model=None, margins=None, **changes):
 
     given, tokenizer = model or scorer()
     data = [{"prompt": [m.model_dump() for m in row.messages],
-             "chosen": [{"role": "assistant", "content": row.completions[i]}],
-             "rejected": [{"role": "assistant", "content": row.completions[j]}]} for row in rows for i, j, _ in row.pairs]
+             "chosen": [{"role": "assistant", "content": row.completions[pair.better]}], "margin": pair.margin,
+             "rejected": [{"role": "assistant", "content": row.completions[pair.worse]}]} for row in rows for pair in row.pairs]
     for line, margin in zip(data, margins or [], strict=False):
         line["margin"] = margin
     return RewardTrainer(given, args=arguments(folder, **changes), train_dataset=Dataset.from_list(data),

@@ -129,15 +129,6 @@ def test_equal_and_empty_texts_are_never_a_pair() -> None:
     assert all(text.strip() for row in sets.rankings for text in row.completions)
 
 
-def test_a_ranked_set_holds_all_its_answers_and_only_decided_pairs() -> None:
-    bench = Bench()
-    shown = bench.ranked("q", ["a", "b", "c"], by=[[[1], [0, 2]]])
-    row, = built(bench).rankings
-    assert sorted(row.completions) == ["a", "b", "c"]
-    assert sorted((row.completions[better], row.completions[worse]) for better, worse, _ in row.pairs) == [("b", "a"), ("b", "c")]
-    assert row.sources.completions == tuple(sorted(completion.id for completion in shown))
-
-
 tiers = st.lists(st.integers(0, 2), min_size=3, max_size=3)
 
 
@@ -149,6 +140,16 @@ def ranked_benches(draw: st.DrawFn) -> Bench:
         by = [[[i for i in range(3) if tier[i] == level] for level in sorted(set(tier))] for tier in panel]
         bench.ranked(f"q{number}", [f"a{number}", f"b{number}", f"c{number}"], by=by)
     return bench
+
+
+def test_a_tie_side_by_side_outweighs_what_separate_verdicts_suggest() -> None:
+    bench = Bench()
+    bench.ranked("q", ["a", "b"], by=[[[0, 1]]])
+    bench.rated("q", "a", by=["correct"])
+    bench.rated("q", "b", by=["incorrect"])
+    sets = built(bench)
+    assert sets.pairs == ()
+    assert sets.card.preferences_left_out["tied in a ranking of the same texts"] == 1
 
 
 def no_tie_becomes_a_preference(pairs_of: Callable[[TrainingSets], Sequence[tuple[str, str]]], bench: Bench) -> None:

@@ -55,7 +55,7 @@ def test_families_joined_through_a_third_are_held_out_together() -> None:
 
 def test_a_synthetic_question_holds_out_nothing_and_follows_the_real_ones_of_its_family() -> None:
     alone, shared = families(held_out=True, count=2)
-    written = [ask("variation", name).model_copy(update={"synthetic": True}) for name in (alone, shared)]
+    written = [ask(f"variation of {name}", name).model_copy(update={"synthetic": True}) for name in (alone, shared)]
     assert held_out_families(written, SPLIT) == set()
     assert held_out_families([*written, ask("asked by people", shared)], SPLIT) == {shared}
 
