@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from sft.training import StageConfig, build, sets_hash, start_adapter, train, wi
 
 RECIPE = Recipe(kind="RewardConfig", learning_rate=5e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=6)
 METRICS = "metrics.json"
+Rewards = Callable[[Sequence[tuple[Prompt, str]]], list[float]]
+"""(prompt, answer) rows -> rewards, in order."""
 HEAD = "score"
 """Name of the layer that turns the last token's state into the reward."""
 
@@ -136,13 +138,21 @@ def score(adapter: Path, model: ModelConfig, rows: Sequence[tuple[Prompt, str]],
 
     Answers longer than the model's `max_length` are scored on their beginning. Raises BaseMismatch on another base.
     """
-    if not rows:
-        return []
+    return scorer(adapter, model, batch_size=batch_size)(rows) if rows else []
+
+
+def scorer(adapter: Path, model: ModelConfig, *, batch_size: int = 16) -> Rewards:
+    """`score` with the model loaded once, for many calls."""
     policy = load_policy(model, adapter, task="reward")
     encode = encoder(policy.tokenizer)
-    encoded = [encode(prompt.messages, text) for prompt, text in rows]
-    cut = [Encoded(prompt=row.prompt, completion=row.completion[: max(1, model.max_length - len(row.prompt))]) for row in encoded]
-    return _rewards(policy.model, policy.tokenizer, cut, batch=batch_size)
+
+    def ask(rows: Sequence[tuple[Prompt, str]]) -> list[float]:
+        encoded = [encode(prompt.messages, text) for prompt, text in rows]
+        cut = [Encoded(prompt=row.prompt, completion=row.completion[: max(1, model.max_length - len(row.prompt))])
+               for row in encoded]
+        return _rewards(policy.model, policy.tokenizer, cut, batch=batch_size)
+
+    return ask
 
 
 def _rewards(model: Any, tokenizer: Any, rows: Sequence[Encoded], *, batch: int) -> list[float]:

@@ -82,6 +82,23 @@ class Decoding(Strict):
     engine: str = "transformers"
 
 
+class Choice(Strict):
+    """How an answer was chosen among several samples to one prompt, by a reward model's lower bound."""
+
+    best_of: int = Field(ge=1)
+    """Samples it was chosen from."""
+    reward: str
+    """Policy id of the reward model."""
+    mean: float
+    """The ensemble's mean reward of the answer. Only differences within one prompt mean anything."""
+    spread: float = Field(ge=0)
+    """How far its members lie apart on it: their standard deviation."""
+    lower: float
+    """The bound that decided; the highest of its prompt."""
+    scores: str
+    """The file of the stage's folder that holds the same of every candidate."""
+
+
 class Completion(Strict):
     """One answer of one policy to one prompt."""
 
@@ -94,11 +111,13 @@ class Completion(Strict):
     decoding: Decoding
     finished: bool = True
     """False when `max_new_tokens` cut it off."""
+    choice: Choice | None = None
+    """None for an answer that was sampled and not chosen."""
 
     @classmethod
     def of(cls, *, prompt_id: PromptId, policy_id: PolicyId, index: int, text: str, decoding: Decoding,
            finished: bool = True) -> Self:
-        """A completion whose id is the hash of everything else in it."""
+        """A completion whose id is the hash of what was sampled and how; being chosen makes it no other answer."""
         content = {"prompt": prompt_id, "policy": policy_id, "index": index, "text": text, "decoding": decoding.model_dump()}
         return cls(id=CompletionId(content_hash("completion", content)), prompt_id=prompt_id, policy_id=policy_id,
                    index=index, text=text, decoding=decoding, finished=finished)

@@ -13,6 +13,7 @@ import typer
 
 from alignment.align_commands import align_app
 from alignment.commands import policy_app, round_app, verify
+from alignment.sampling_commands import generate
 from feedback.commands import feedback_app
 from feedback.errors import RedpenError
 from feedback.review_commands import review_app
@@ -26,6 +27,7 @@ app = typer.Typer(name="redpen", no_args_is_help=True, pretty_exceptions_enable=
 
 for command in (demo, init, doctor, serve):
     app.command()(command)
+sft_app.command("generate")(generate)
 for name, group in (("review", review_app), ("feedback", feedback_app), ("sft", sft_app), ("align", align_app),
                     ("round", round_app), ("policy", policy_app)):
     app.add_typer(group, name=name)

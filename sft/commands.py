@@ -1,4 +1,4 @@
-"""`redpen sft`: one SFT stage, or one batch of answers, on folders."""
+"""`redpen sft train`: one SFT stage on folders. `sft generate` is mounted beside it from `alignment`."""
 
 from __future__ import annotations
 
@@ -40,26 +40,3 @@ def train_adapter(
         print_json(made)
     else:
         typer.echo(f"{out / 'adapter'}: {made.counts['steps']} steps on {made.counts['trained']} rows")
-
-
-@app.command("generate")
-def generate_answers(
-    prompts: Annotated[Path, typer.Option(help="A prompts file: one question or conversation per line.")],
-    out: Out,
-    base: BaseModel = None,
-    adapter: Annotated[Path | None, typer.Option(help="Adapter folder; without one the base answers.")] = None,
-    config: Config = None,
-    overrides: Overrides = None,
-    as_json: Json = False,
-) -> None:
-    """Sample answers to prompts."""
-    from feedback.prompts import read_prompts
-    from sft import generate
-    from sft.stage_config import stage_config
-
-    stage = stage_config(generate.GenerateStage, file=config, base=base, overrides=overrides or [])
-    made = generate.run(stage, prompts=read_prompts(prompts), adapter=adapter, out=out)
-    if as_json:
-        print_json(made)
-    else:
-        typer.echo(f"{out / 'completions.jsonl'}: {made.counts['completions']} answers to {made.counts['prompts']} prompts")

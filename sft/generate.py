@@ -13,7 +13,7 @@ from feedback.config import Strict
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.ids import PolicyId, content_hash
 from feedback.jsonl import write_rows
-from feedback.lineage import Manifest, read_manifest, writing
+from feedback.lineage import Draft, Manifest, read_manifest, writing
 from feedback.schemas import Completion, Decoding, Prompt
 from feedback.terminal import progress
 from sft import decode, vllm_engine
@@ -60,26 +60,35 @@ def run(config: GenerateStage, *, prompts: Sequence[Prompt], adapter: Path | Non
     """
     if not prompts:
         raise NothingToDo(f"{out}: no prompts to answer; give at least one")
-    policy_id = policy_id_of(config.model, adapter)
-    inputs = {"prompts": content_hash("prompts", sorted(prompt.id for prompt in prompts)),
-              "adapter": input_hash(adapter) if adapter else policy_id}
-    with writing(out, stage="generate", inputs=inputs, config=config) as draft:
+    with writing(out, stage="generate", inputs=inputs_of(config, prompts, adapter), config=config) as draft:
         draft.threads = set_threads(config.model)
-        engine = _engine(config, adapter)
-        completions = _sample(engine, prompts, config.sampling, config.seed, max_length=config.model.max_length,
-                              finished=draft.scratch / "answers.jsonl")
-        draft.counts["prompts"] = write_rows(draft.folder / "prompts.jsonl", sorted(prompts, key=lambda prompt: prompt.id))
-        draft.counts["completions"] = write_rows(draft.folder / "completions.jsonl", sorted(completions, key=lambda row: row.id))
-        draft.counts["unfinished"] = sum(not row.finished for row in completions)
+        completions = answers(engine_of(config, adapter), prompts, config.sampling, config.seed,
+                              max_length=config.model.max_length, finished=draft.scratch / "answers.jsonl")
+        write(draft, prompts, completions)
     return read_manifest(out)
+
+
+def write(draft: Draft, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> None:
+    """Prompts and answers as a stage's files, sorted by id, and their counts."""
+    draft.counts["prompts"] = write_rows(draft.folder / "prompts.jsonl", sorted(prompts, key=lambda prompt: prompt.id))
+    draft.counts["completions"] = write_rows(draft.folder / "completions.jsonl", sorted(completions, key=lambda row: row.id))
+    draft.counts["unfinished"] = sum(not row.finished for row in completions)
+
+
+def inputs_of(config: GenerateStage, prompts: Sequence[Prompt], adapter: Path | None) -> dict[str, str]:
+    """What a manifest records of the prompts and of the policy that answers them."""
+    policy_id = policy_id_of(config.model, adapter)
+    return {"prompts": content_hash("prompts", sorted(prompt.id for prompt in prompts)),
+            "adapter": input_hash(adapter) if adapter else policy_id}
 
 
 def sample(policy: Policy, prompts: Sequence[Prompt], sampling: SamplingConfig, seed: int) -> list[Completion]:
     """K answers to each prompt, in the prompts' order, by a model in memory. An answer depends on seed, prompt and policy."""
-    return _sample(_in_memory(policy, sampling, seed), prompts, sampling, seed)
+    return answers(_in_memory(policy, sampling, seed), prompts, sampling, seed)
 
 
-def _engine(config: GenerateStage, adapter: Path | None) -> Engine:
+def engine_of(config: GenerateStage, adapter: Path | None) -> Engine:
+    """What answers for the base with `adapter`, loaded: vLLM where it shall, else transformers."""
     if not vllm_engine.wanted(config.model, config.sampling):
         return _in_memory(load_policy(config.model, adapter), config.sampling, config.seed)
     tokenizer, _ = load_tokenizer(config.model, base_folder(config.model.base))
@@ -101,9 +110,11 @@ def _in_memory(policy: Policy, sampling: SamplingConfig, seed: int) -> Engine:
     return Engine(name="transformers", tokenizer=policy.tokenizer, policy_id=policy.id, prompts_at_once=at_once, answer=ask)
 
 
-def _sample(engine: Engine, prompts: Sequence[Prompt], sampling: SamplingConfig, seed: int, *, max_length: int | None = None,
+def answers(engine: Engine, prompts: Sequence[Prompt], sampling: SamplingConfig, seed: int, *, max_length: int | None = None,
             finished: Path | None = None) -> list[Completion]:
-    """With `finished`, each batch is appended to that file, and batches found there are taken from it."""
+    """K answers to each prompt, in the prompts' order.
+
+    With `finished`, each batch is appended to that file, and batches found there are taken from it."""
     decoding = Decoding(temperature=sampling.temperature, top_p=sampling.top_p, max_new_tokens=sampling.max_new_tokens,
                         seed=seed, engine=engine.name)
     done = _read_finished(finished)
@@ -136,12 +147,12 @@ def in_batches(engine: Engine, prompts: Sequence[Prompt], *, max_length: int | N
 
 
 def _completions(engine: Engine, batch: Batch, decoding: Decoding) -> list[Completion]:
-    answers = engine.answer(batch)
-    copies = len(answers) // len(batch.prompts)
+    found = engine.answer(batch)
+    copies = len(found) // len(batch.prompts)
     asked = [(prompt, index) for prompt in batch.prompts for index in range(copies)]
     return [Completion.of(prompt_id=prompt.id, policy_id=engine.policy_id, index=index, text=to_text(engine.tokenizer, row.ids),
                           decoding=decoding, finished=row.finished)
-            for (prompt, index), row in zip(asked, answers, strict=True)]
+            for (prompt, index), row in zip(asked, found, strict=True)]
 
 
 def _read_finished(path: Path | None) -> list[list[Completion]]:
