@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,15 +48,18 @@ class Appliance:
         with Appliance(project / "argilla") as running:
             client = argilla.Argilla(api_url=running.url, api_key=running.api_key)
 
-    `port=None` takes the home's last port when it is free, otherwise any free one.
+    `port=None` takes the home's last port when it is free, otherwise any free one. `routing` makes the server route records:
+    it is what `inside/rules.py` reads, `reserve_seconds`, `reserve_records` and `groups`.
     """
 
-    def __init__(self, home: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
+    def __init__(self, home: Path, host: str = "127.0.0.1", port: int | None = None,
+                 routing: Mapping[str, object] | None = None) -> None:
         if host not in _LOOPBACK:
             raise InvalidInput(f"argilla.host is {host}; only this machine ({', '.join(_LOOPBACK)}) is allowed")
         self.home = home.absolute()
         self.host = host
         self.port = port
+        self.routing = routing
         self._process: subprocess.Popen[bytes] | None = None
 
     def ensure_environment(self) -> Path:
@@ -89,6 +93,16 @@ class Appliance:
         owner_file = self.home / "owner.json"
         owner = json.loads(owner_file.read_text(encoding="utf-8"))
         return Running(url=url, owner_file=owner_file, username=owner["username"], api_key=owner["api_key"])
+
+    def write_routing(self) -> None:
+        """Tell the server how to route. A running one follows at once, except that switching it on or off needs a start."""
+        path = self.home / "routing.json"
+        if self.routing is None:
+            path.unlink(missing_ok=True)
+            return
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(self.routing), encoding="utf-8")
+        partial.replace(path)
 
     def stop(self) -> None:
         """Stop everything; nothing is left running. Stopping what does not run is nothing."""
@@ -130,6 +144,7 @@ class Appliance:
         shutil.rmtree(run, ignore_errors=True)
         for path in (run / "tmp", self.home / "logs", self.home / "valkey"):
             path.mkdir(parents=True, exist_ok=True)
+        self.write_routing()
         short = len(os.fsencode(run / "valkey.sock")) <= _SOCKET_PATH_LIMIT
         folder = str(run) if short else tempfile.mkdtemp(prefix="redpen-", dir="/tmp")
         return Plan(home=str(self.home), url=url, python=str(python), descriptor=descriptor, valkey=_valkey(python),

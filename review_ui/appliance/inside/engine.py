@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,9 @@ from argilla_server.search_engine import (
 from argilla_server.settings import settings
 
 from .database import Readers, file_of
-from .matching import matching, orders
+from .matching import Matching, matching, orders
+from .queue import Asked, Queue, asks_for_pending, searcher
+from .routing import Routing, is_routed, may_open, visible
 from .similarity import Vectors
 
 NAME = "embedded"
@@ -39,6 +42,8 @@ NAME = "embedded"
 class EmbeddedSearchEngine(SearchEngine):
     """One for the whole process: it holds nothing but its reading connections."""
 
+    routes: Routing | None = None
+    """None while records are not routed: then everything is as Argilla has it."""
     _instance: EmbeddedSearchEngine | None = None
 
     def __init__(self, readers: Readers) -> None:
@@ -67,15 +72,11 @@ class EmbeddedSearchEngine(SearchEngine):
         found = matching(dataset, query=query, filter=filter)
         if found is None:
             return SearchResponses(items=[], total=0)
-        page = found.page(orders(sort, dataset), seed=str(user_id) if user_id else None, limit=limit, offset=offset)
-
-        def read(connection: sqlite3.Connection) -> SearchResponses:
-            items = [SearchResponseItem(record_id=UUID(hex=record_id), score=score)
-                     for record_id, score in connection.execute(*page)]
-            (total,) = connection.execute(*found.count()).fetchone()
-            return SearchResponses(items=items, total=total)
-
-        return await self._readers.run(read)
+        asked = Asked(found, orders(sort, dataset), seed=str(user_id) if user_id else None, limit=limit, offset=offset)
+        if user_id and self.routes and await self._readers.run(lambda connection: is_routed(connection, dataset.id.hex)):
+            queue = Queue(self._readers, self.routes, dataset, user=UUID(str(user_id)).hex, pending=asks_for_pending(filter))
+            return await queue.page(asked)
+        return await self._readers.run(asked.read)
 
     async def similarity_search(self, dataset: Dataset, vector_settings: VectorSettings, value: list[float] | None = None,
                                 record: Record | None = None, query: TextQuery | str | None = None,
@@ -89,11 +90,12 @@ class EmbeddedSearchEngine(SearchEngine):
                                            f"{vector_settings.dimensions}")
         if order == SimilarityOrder.least_similar:
             vector = [-number for number in vector]
-        found = matching(dataset, query=query, filter=filter, without=record.id if record else None)
-        if found is None:
+        matched = matching(dataset, query=query, filter=filter, without=record.id if record else None)
+        if matched is None:
             return SearchResponses(items=[], total=0)
 
         def read(connection: sqlite3.Connection) -> SearchResponses:
+            found = self._seen(connection, matched, dataset, record)
             among = [number for (number,) in connection.execute(*found.numbers())] if found.narrowed else None
             nearest = self._vectors.nearest(connection, vector_settings.id, vector, among=among, limit=max_results)
             items = [SearchResponseItem(record_id=_record_id(connection, number), score=score) for number, score in nearest
@@ -101,6 +103,22 @@ class EmbeddedSearchEngine(SearchEngine):
             return SearchResponses(items=items, total=len(nearest))
 
         return await self._readers.run(read)
+
+    def _seen(self, connection: sqlite3.Connection, found: Matching, dataset: Dataset, record: Record | None) -> Matching:
+        """What the person who searches may see of it. Raises for a record to compare with that they may not."""
+        user = searcher.get()
+        if user is None or self.routes is None or not is_routed(connection, dataset.id.hex):
+            return found
+        person = self.routes.person(connection, user)
+        if record is not None and not may_open(connection, person, record.id.hex):
+            raise UnprocessableEntityError(f"Record with id `{record.id}` not found in dataset `{dataset.id}`.")
+        return found.and_only(visible(person, dataset.id.hex))
+
+    async def open_records(self, dataset: Dataset, user: str) -> int | None:
+        """How many records wait for this person, reserved for others or not; None when the dataset is not routed."""
+        if self.routes is None or not await self._readers.run(lambda connection: is_routed(connection, dataset.id.hex)):
+            return None
+        return await Queue(self._readers, self.routes, dataset, user=user, pending=True).size()
 
     async def get_dataset_progress(self, dataset: Dataset) -> dict[str, int]:
         if dataset.is_draft:
@@ -152,6 +170,16 @@ class EmbeddedSearchEngine(SearchEngine):
     async def update_record_suggestion(self, suggestion: Any) -> None: ...
 
     async def delete_record_suggestion(self, suggestion: Any) -> None: ...
+
+
+def route(home: Path) -> None:
+    """Route records by the rules in the home; before the server answers."""
+    from .gate import Gate, follow_wanted_reviews
+
+    routes = Routing(home)
+    EmbeddedSearchEngine.routes = routes
+    Gate(routes, Readers(str(home / "argilla.db"))).install()
+    follow_wanted_reviews()
 
 
 def _record_id(connection: sqlite3.Connection, number: int) -> UUID:

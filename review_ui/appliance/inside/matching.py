@@ -34,17 +34,24 @@ class Matching:
     def numbers(self) -> tuple[str, tuple[Any, ...]]:
         return f"SELECT document.number {self._source()} WHERE {self.where.sql}", self.where.values
 
-    def page(self, orders: Sequence[Clause], *, seed: str | None, limit: int, offset: int) -> tuple[str, tuple[Any, ...]]:
+    def and_only(self, clause: Clause) -> Matching:
+        """Those of them that meet the clause as well."""
+        return Matching(both([self.where, clause]), ranked=self.ranked, narrowed=True)
+
+    def page(self, orders: Sequence[Clause], *, seed: str | None, limit: int, offset: int,
+             first: Sequence[Clause] = ()) -> tuple[str, tuple[Any, ...]]:
         """SQL for record ids and scores of one page.
 
-        Without a sort the order is by score: relevance, times chance when there is a seed. With one there is no score,
-        as Elasticsearch gives none. The document's number makes every order total.
+        `first` are keys that come before all others and leave the score alone. Without a sort the order is by score:
+        relevance, times chance when there is a seed. With one there is no score, as Elasticsearch gives none. The document's
+        number makes every order total.
         """
         score = self._score(seed)
         if not orders and (self.ranked or seed):
             orders, shown = [Clause(f"{score} DESC")], score
         else:
             shown = "NULL" if orders else "1.0"
+        orders = [*first, *orders]
         order_by = ", ".join([*(order.sql for order in orders), "document.number"])
         sql = (f"SELECT document.record_id, {shown} {self._source(*orders)} WHERE {self.where.sql} "
                f"ORDER BY {order_by} LIMIT ? OFFSET ?")

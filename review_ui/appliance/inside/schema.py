@@ -7,6 +7,9 @@ rollback, and the engine's write methods have nothing to do.
     redpen_answers      who has answered which document, and with which status
     redpen_text         FTS5, one row per record, one column per field, so that a phrase never crosses two fields and
                         "both words" may be found in two
+    redpen_routes       the records whose metadata says who should review them, how soon and how often (see routing.py),
+                        with the number of reviews they have
+    redpen_assigned     the people and groups that a record is assigned to; none: everybody
 
 The first two repeat what the server's tables say, in the order and with the small keys that a page of a hundred thousand
 records needs.
@@ -16,8 +19,10 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
+ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
+"""Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
 COLUMNS = 32
 """Fields of a dataset with a column of their own; later ones share the last."""
 
@@ -36,6 +41,13 @@ _TABLES = (
     "CREATE INDEX redpen_answers_to_document ON redpen_answers (document, status)",
     # Without it SQLite looks up one record's submitted answers among everybody's submitted answers.
     "CREATE INDEX redpen_responses_of_record ON responses (record_id, status)",
+    """CREATE TABLE redpen_routes (
+        document INTEGER PRIMARY KEY, dataset_id CHAR(32) NOT NULL, priority INTEGER NOT NULL, wanted INTEGER,
+        assigned INTEGER NOT NULL, submitted INTEGER NOT NULL)""",
+    "CREATE INDEX redpen_routes_of_dataset ON redpen_routes (dataset_id, assigned)",
+    """CREATE TABLE redpen_assigned (
+        name TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (name, document)) WITHOUT ROWID""",
+    "CREATE INDEX redpen_assigned_documents ON redpen_assigned (document)",
     f"""CREATE VIRTUAL TABLE redpen_text USING fts5({_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
 )
 
@@ -64,12 +76,56 @@ def _texts(condition: str) -> str:
         WHERE {condition} GROUP BY document.number"""
 
 
+_ROUTED = " OR ".join(f"json_type(record.metadata, '$.{name}') IS NOT NULL" for name in (ASSIGNED, PRIORITY, WANTED))
+
+
+def _routes(condition: str) -> str:
+    """SQL for the routes of the documents that meet the condition. A value of the wrong type counts as none."""
+    number = "typeof(json_extract(record.metadata, '$.{0}')) = 'integer' AND json_extract(record.metadata, '$.{0}') {1}"
+    value = "json_extract(record.metadata, '$.{0}')"
+    return f"""
+        SELECT document.number, document.dataset_id,
+               CASE WHEN {number.format(PRIORITY, "IS NOT NULL")} THEN {value.format(PRIORITY)} ELSE 0 END,
+               CASE WHEN {number.format(WANTED, ">= 1")} THEN {value.format(WANTED)} END,
+               EXISTS (SELECT 1 FROM json_each(record.metadata, '$.{ASSIGNED}') AS name WHERE name.type = 'text'),
+               (SELECT count(*) FROM redpen_answers AS answer
+                WHERE answer.document = document.number AND answer.status = 'submitted')
+        FROM redpen_documents AS document JOIN records AS record ON record.id = document.record_id
+        WHERE {condition} AND ({_ROUTED})"""
+
+
+def _assignments(condition: str) -> str:
+    return f"""
+        SELECT DISTINCT name.value, document.number
+        FROM redpen_documents AS document JOIN records AS record ON record.id = document.record_id
+        JOIN json_each(record.metadata, '$.{ASSIGNED}') AS name
+        WHERE {condition} AND name.type = 'text'"""
+
+
 _DOCUMENT = "(SELECT number FROM redpen_documents WHERE record_id = {row}.{column})"
+
+
+
+def _counted(row: str) -> str:
+    """SQL that counts the reviews of a routed record anew."""
+    document = _DOCUMENT.format(row=row, column="record_id")
+    return f"""UPDATE redpen_routes SET submitted = (
+            SELECT count(*) FROM redpen_answers WHERE document = redpen_routes.document AND status = 'submitted')
+        WHERE document = {document};"""
+
 
 _TRIGGERS = {
     "redpen_record_added": f"""AFTER INSERT ON records BEGIN
         INSERT INTO redpen_documents (record_id, dataset_id, status) VALUES (new.id, new.dataset_id, new.status);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
+        INSERT INTO redpen_routes {_routes("document.record_id = new.id")};
+        INSERT INTO redpen_assigned {_assignments("document.record_id = new.id")};
+    END""",
+    "redpen_record_routed": f"""AFTER UPDATE OF metadata ON records WHEN old.metadata IS NOT new.metadata BEGIN
+        DELETE FROM redpen_assigned WHERE document = {_DOCUMENT.format(row="new", column="id")};
+        DELETE FROM redpen_routes WHERE document = {_DOCUMENT.format(row="new", column="id")};
+        INSERT INTO redpen_routes {_routes("document.record_id = new.id")};
+        INSERT INTO redpen_assigned {_assignments("document.record_id = new.id")};
     END""",
     "redpen_record_changed": f"""AFTER UPDATE OF fields ON records WHEN old.fields IS NOT new.fields BEGIN
         DELETE FROM redpen_text WHERE rowid = {_DOCUMENT.format(row="new", column="id")};
@@ -81,22 +137,28 @@ _TRIGGERS = {
     "redpen_record_removed": f"""AFTER DELETE ON records BEGIN
         DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="id")};
         DELETE FROM redpen_text WHERE rowid = {_DOCUMENT.format(row="old", column="id")};
+        DELETE FROM redpen_assigned WHERE document = {_DOCUMENT.format(row="old", column="id")};
+        DELETE FROM redpen_routes WHERE document = {_DOCUMENT.format(row="old", column="id")};
         DELETE FROM redpen_documents WHERE record_id = old.id;
     END""",
-    "redpen_answer_added": """AFTER INSERT ON responses BEGIN
+    "redpen_answer_added": f"""AFTER INSERT ON responses BEGIN
         INSERT INTO redpen_answers (dataset_id, user_id, document, status)
         SELECT dataset_id, new.user_id, number, new.status FROM redpen_documents WHERE record_id = new.record_id;
+        {_counted("new")}
     END""",
     "redpen_answer_moved": f"""AFTER UPDATE OF status ON responses WHEN old.status IS NOT new.status BEGIN
         UPDATE redpen_answers SET status = new.status
         WHERE document = {_DOCUMENT.format(row="new", column="record_id")} AND user_id = new.user_id;
+        {_counted("new")}
     END""",
     "redpen_answer_removed": f"""AFTER DELETE ON responses BEGIN
         DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="record_id")} AND user_id = old.user_id;
+        {_counted("old")}
     END""",
 }
 _OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_answers", "redpen_answers_to_document",
-            "redpen_text", "redpen_responses_of_record", *_TRIGGERS}
+            "redpen_routes", "redpen_routes_of_dataset", "redpen_assigned", "redpen_assigned_documents", "redpen_text",
+            "redpen_responses_of_record", *_TRIGGERS}
 
 
 def ensure(path: str) -> bool:
@@ -126,7 +188,7 @@ def _is_sound(connection: sqlite3.Connection) -> bool:
 def _build(connection: sqlite3.Connection) -> None:
     for trigger in _TRIGGERS:
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_index"):
+    for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_routes", "redpen_assigned", "redpen_index"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
     connection.execute("DROP INDEX IF EXISTS redpen_responses_of_record")
     for statement in _TABLES:
@@ -137,6 +199,8 @@ def _build(connection: sqlite3.Connection) -> None:
                           SELECT document.dataset_id, response.user_id, document.number, response.status
                           FROM responses AS response
                           JOIN redpen_documents AS document ON document.record_id = response.record_id""")
+    connection.execute(f"INSERT INTO redpen_routes {_routes('1')}")
+    connection.execute(f"INSERT INTO redpen_assigned {_assignments('1')}")
     (last,) = connection.execute("SELECT max(number) FROM redpen_documents").fetchone()
     for first in range(1, (last or 0) + 1, BATCH):
         condition = f"document.number BETWEEN {first} AND {first + BATCH - 1}"

@@ -26,15 +26,18 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, interrupted, owner, pages, schema, trimming  # noqa: F401
+    from . import durability, engine, interrupted, owner, pages, rules, schema, trimming
 
     database = home / "argilla.db"
     migrate(database)
     schema.ensure(str(database))
-    interrupted.finish(database)
+    routed = rules.RulesFile(home).exists()
+    interrupted.finish(database, routed=routed)
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
+    if routed:
+        engine.route(home)
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
     app.add_middleware(pages.SafeHeaders)
     pages.mount(app)

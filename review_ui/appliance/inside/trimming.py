@@ -6,7 +6,6 @@ Nothing here changes an answer of the API. Each function is replaced under the n
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,6 +15,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .replacing import replace
 
 _EVENTS = {datasets: ("build_dataset_event", "notify_dataset_event"), records: ("build_record_event", "notify_record_event"),
            responses: ("build_response_event", "notify_response_event")}
@@ -43,8 +44,8 @@ def skip_unwanted_events(database: str) -> None:
         return connection.execute("SELECT EXISTS (SELECT 1 FROM webhooks WHERE enabled)").fetchone() == (1,)
 
     for module, (build, notify) in _EVENTS.items():
-        _replace(getattr(module, build), lambda original: _unless_unwanted(original, wanted, _NoEvent()))
-        _replace(getattr(module, notify), lambda original: _unless_unwanted(original, wanted, []))
+        replace(getattr(module, build), lambda original: _unless_unwanted(original, wanted, _NoEvent()))
+        replace(getattr(module, notify), lambda original: _unless_unwanted(original, wanted, []))
 
 
 def _unless_unwanted(original: _Notifier, wanted: Callable[[], bool], nothing: Any) -> _Notifier:
@@ -52,14 +53,6 @@ def _unless_unwanted(original: _Notifier, wanted: Callable[[], bool], nothing: A
         return await original(*arguments, **named) if wanted() else nothing
 
     return ask_first
-
-
-def _replace(original: Callable[..., Any], replacement: Callable[[Any], Any]) -> None:
-    new = replacement(original)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("argilla_server"):
-            for attribute in [key for key, value in vars(module).items() if value is original]:
-                setattr(module, attribute, new)
 
 
 def lighten_middleware(app: FastAPI) -> None:

@@ -35,7 +35,12 @@ def main() -> None:
     from argilla_server.jobs.queues import DEFAULT_QUEUE, HIGH_QUEUE, REDIS_CONNECTION
     from rq import SimpleWorker
 
-    from . import engine  # noqa: F401
+    from . import engine, rules  # noqa: F401
+
+    if rules.RulesFile(home).exists():
+        from .gate import follow_wanted_reviews
+
+        follow_wanted_reviews()
 
     _promote_due_jobs([HIGH_QUEUE.name, DEFAULT_QUEUE.name], REDIS_CONNECTION)
     SimpleWorker([HIGH_QUEUE, DEFAULT_QUEUE], connection=REDIS_CONNECTION).work(logging_level="WARNING")

@@ -20,6 +20,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def desk(running: Running) -> Iterator[Desk]:
-    owner = json.loads(running.owner_file.read_text(encoding="utf-8"))
     with httpx.Client(base_url=running.url, timeout=60) as client:
-        yield Desk(client, {"X-Argilla-Api-Key": owner["api_key"]})
+        yield owner_of(running, client)
+
+
+def owner_of(running: Running, client: httpx.Client) -> Desk:
+    """What the owner may do."""
+    owner = json.loads(running.owner_file.read_text(encoding="utf-8"))
+    return Desk(client, {"X-Argilla-Api-Key": owner["api_key"]})

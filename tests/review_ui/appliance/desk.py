@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -85,13 +85,19 @@ class Desk(Person):
             ids += [item["id"] for item in made["items"]]
         return ids
 
-    def reviewer(self, dataset: Dataset) -> Reviewer:
+    def reviewer(self, dataset: Dataset, name: str | None = None, *, role: str = "annotator") -> Reviewer:
         """A new person of the dataset's workspace, signed in with a password."""
-        name = f"sim-{uuid4().hex[:8]}"
-        user = self.call("POST", "users", json={"username": name, "password": PASSWORD, "first_name": name, "role": "annotator"})
+        name = name or f"sim-{uuid4().hex[:8]}"
+        user = self.call("POST", "users", json={"username": name, "password": PASSWORD, "first_name": name, "role": role})
         self.call("POST", f"workspaces/{dataset.workspace}/users", json={"user_id": user["id"]})
         token = self.client.post("/api/v1/token", data={"username": name, "password": PASSWORD}).json()["access_token"]
-        return Reviewer(self.client, {"Authorization": f"Bearer {token}"}, dataset)
+        return Reviewer(self.client, {"Authorization": f"Bearer {token}"}, dataset, name)
+
+    def invite(self, person: Reviewer, dataset: Dataset) -> Reviewer:
+        """The same person in another dataset: signing up takes longer than most tests."""
+        me = person.call("GET", "me")["id"]
+        self.call("POST", f"workspaces/{dataset.workspace}/users", json={"user_id": me})
+        return replace(person, dataset=dataset)
 
     def search(self, dataset: Dataset, **query: Any) -> tuple[list[str], int]:
         """External ids in order, and the total."""
@@ -103,6 +109,7 @@ class Reviewer(Person):
     """What an annotator may do."""
 
     dataset: Dataset
+    name: str
 
     def search(self, **query: Any) -> tuple[list[str], int]:
         return _found(self.call("POST", f"me/datasets/{self.dataset.id}/records/search", **_query(query)))
@@ -110,6 +117,15 @@ class Reviewer(Person):
     def answer(self, record: str, *, status: str = "submitted", accuracy: int = 3, verdict: str = "correct") -> str:
         values = {"accuracy": {"value": accuracy}, "verdict": {"value": verdict}}
         return str(self.call("POST", f"records/{record}/responses", json={"status": status, "values": values})["id"])
+
+    def pending(self, **query: Any) -> list[str]:
+        """External ids of the pending list, as the page asks for it."""
+        return self.queue(**query)[0]
+
+    def queue(self, **query: Any) -> tuple[list[str], int]:
+        """The pending list and its total, as the page asks for them."""
+        filters = [status("pending"), terms("record", ["pending"], property="status")]
+        return self.search(**{"limit": 10, "filters": filters, **query})
 
     def progress(self) -> dict[str, int]:
         return dict(self.call("GET", f"me/datasets/{self.dataset.id}/metrics")["responses"])

@@ -15,7 +15,7 @@ SERVER_TABLES = """
     CREATE TABLE datasets (id CHAR(32) PRIMARY KEY);
     CREATE TABLE fields (id INTEGER PRIMARY KEY, name VARCHAR, settings JSON, dataset_id CHAR(32));
     CREATE TABLE records (
-        id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME,
+        id CHAR(32) NOT NULL PRIMARY KEY, fields JSON, dataset_id CHAR(32), status VARCHAR, inserted_at DATETIME, metadata JSON,
         FOREIGN KEY (dataset_id) REFERENCES datasets (id) ON DELETE CASCADE);
     CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR,
         FOREIGN KEY (record_id) REFERENCES records (id) ON DELETE CASCADE);
@@ -46,7 +46,7 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def add(connection: sqlite3.Connection, record: str, **fields: object) -> None:
-    connection.execute("INSERT INTO records VALUES (?, ?, 'd', 'pending', '2026-01-01')", (record, json.dumps(fields)))
+    connection.execute("INSERT INTO records VALUES (?, ?, 'd', 'pending', '2026-01-01', NULL)", (record, json.dumps(fields)))
 
 
 def found(connection: sqlite3.Connection, expression: str) -> set[str]:
@@ -114,6 +114,32 @@ def test_answers_and_statuses_follow_the_servers_tables(connection: sqlite3.Conn
     assert answers() == [("u", "submitted")]
     connection.execute("DELETE FROM records")
     assert answers() == []
+
+
+def test_routes_follow_the_metadata_and_the_reviews(connection: sqlite3.Connection, path: Path) -> None:
+    def routes() -> list[tuple[int, int | None, int, int]]:
+        return connection.execute("SELECT priority, wanted, assigned, submitted FROM redpen_routes").fetchall()
+
+    add(connection, "r1", prompt="x")
+    assert routes() == []
+    route(connection, "r1", redpen_priority=7, redpen_reviews_wanted=2, redpen_assigned=["ana", "ana", "group:doctors"])
+    connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'submitted'), ('v', 'r1', 'draft')")
+    assert routes() == [(7, 2, 1, 1)]
+    assert connection.execute("SELECT name FROM redpen_assigned").fetchall() == [("ana",), ("group:doctors",)]
+    connection.execute("UPDATE responses SET status = 'submitted' WHERE user_id = 'v'")
+    assert routes() == [(7, 2, 1, 2)]
+    connection.execute("UPDATE redpen_index SET version = 0")
+    assert schema.ensure(str(path))
+    assert routes() == [(7, 2, 1, 2)]
+    connection.execute("DELETE FROM responses WHERE user_id = 'u'")
+    route(connection, "r1", redpen_priority="high", redpen_reviews_wanted=0, redpen_assigned=[])
+    assert routes() == [(0, None, 0, 1)]
+    connection.execute("DELETE FROM records")
+    assert routes() == connection.execute("SELECT * FROM redpen_assigned").fetchall() == []
+
+
+def route(connection: sqlite3.Connection, record: str, **metadata: object) -> None:
+    connection.execute("UPDATE records SET metadata = ? WHERE id = ?", (json.dumps(metadata), record))
 
 
 def test_an_index_is_built_for_records_that_were_there_before(path: Path) -> None:
