@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from feedback.errors import InvalidInput
@@ -25,6 +25,33 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
+class RoutingConfig(Strict):
+    """Who reviews what, on Redpen's own Argilla: priorities, assignment, and as many reviews of an item as it wants."""
+
+    enabled: bool = False
+    """Route records. Without it Argilla shows every record to everybody, in a random order, until it has its reviews."""
+    reserve_minutes: float = Field(default=15, gt=0, le=24 * 60)
+    """How long a reviewer's next records are kept for them, from the last answer they saved."""
+    reserve_records: int = Field(default=5, ge=1, le=50)
+    """How many are kept."""
+    groups: dict[str, tuple[str, ...]] = {}
+    """User names by group. May be changed at any time; a restart of `redpen serve` tells the server."""
+    assign: dict[str, tuple[str, ...]] = {}
+    """Topic of a prompt -> the people who review it: user names, or `group:NAME`. Other topics are for everybody."""
+
+    @model_validator(mode="after")
+    def _groups_exist(self) -> Self:
+        self.check_names(name for names in self.assign.values() for name in names)
+        return self
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raise ValueError when one names a group that there is not."""
+        unknown = sorted({name for name in names if name.startswith("group:") and name.removeprefix("group:") not in self.groups})
+        if unknown:
+            allowed = ", ".join(f"group:{name}" for name in sorted(self.groups)) or "none"
+            raise ValueError(f"{unknown[0]!r} is no group; `routing: groups:` has {allowed}")
+
+
 class DeskConfig(Strict):
     """Which Argilla the reviewers work in."""
 
@@ -34,6 +61,7 @@ class DeskConfig(Strict):
     """Environment variable that holds the API key of an owner. The key itself never stands in a file here."""
     workspace: str = "redpen"
     """Argilla workspace that holds the review datasets."""
+    routing: RoutingConfig = RoutingConfig()
 
 
 class QueueConfig(Strict):

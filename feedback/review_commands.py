@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from feedback.desk.project import DeskProject
     from feedback.desk.pull import PullReport
     from feedback.desk.push import PushReport
+    from feedback.desk.routing import Router
     from feedback.desk.status import DeskStatus
     from feedback.rubric import Rubric
     from feedback.store.store import Store
@@ -31,10 +32,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 def setup(dir: Folder = Path(), dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
           json: Json = False) -> None:
     """Make the workspace and its datasets from rubric.yaml."""
+    from feedback.desk.routing import open_router
     from feedback.desk.setup import setup as apply
 
     project, rubric, desk = _connected(dir)
-    plan = apply(desk, rubric, project.queues, dry_run=dry_run)
+    plan = apply(desk, rubric, project.queues, router=open_router(desk, project.argilla.routing), dry_run=dry_run)
     if json:
         print_json(plan)
         return
@@ -47,8 +49,8 @@ def push(dir: Folder = Path(), json: Json = False) -> None:
     """Put the store's queue in front of the reviewers, every item once."""
     from feedback.desk.push import push as run
 
-    with _at_work(dir) as (rubric, desk, store):
-        report = run(desk, store, rubric)
+    with _at_work(dir) as (rubric, desk, store, router):
+        report = run(desk, store, rubric, router=router)
     if json:
         print_json(report)
     else:
@@ -62,7 +64,7 @@ def pull(dir: Folder = Path(),
     """Bring submitted answers into the store."""
     from feedback.desk.pull import pull as run
 
-    with _at_work(dir) as (rubric, desk, store):
+    with _at_work(dir) as (rubric, desk, store, _):
         report = run(desk, store, rubric, full=full)
     if json:
         print_json(report)
@@ -76,8 +78,8 @@ def sync(dir: Folder = Path(), json: Json = False) -> None:
     from feedback.desk.pull import pull as run_pull
     from feedback.desk.push import push as run_push
 
-    with _at_work(dir) as (rubric, desk, store):
-        pushed, pulled = run_push(desk, store, rubric), run_pull(desk, store, rubric)
+    with _at_work(dir) as (rubric, desk, store, router):
+        pushed, pulled = run_push(desk, store, rubric, router=router), run_pull(desk, store, rubric)
     if json:
         print_json({"push": pushed.model_dump(mode="json"), "pull": pulled.model_dump(mode="json")})
     else:
@@ -90,7 +92,7 @@ def status(dir: Folder = Path(), json: Json = False) -> None:
     """What waits for reviewers, by dataset and by reviewer."""
     from feedback.desk.status import status as find
 
-    with _at_work(dir) as (_, desk, store):
+    with _at_work(dir) as (_, desk, store, _):
         found = find(desk, store)
     if json:
         print_json({**found.model_dump(mode="json"), "reviews_missing": found.reviews_missing})
@@ -111,12 +113,13 @@ def _connected(folder: Path) -> tuple[DeskProject, Rubric, ArgillaDesk]:
 
 
 @contextmanager
-def _at_work(folder: Path) -> Iterator[tuple[Rubric, ArgillaDesk, Store]]:
+def _at_work(folder: Path) -> Iterator[tuple[Rubric, ArgillaDesk, Store, Router | None]]:
     from feedback.desk.project import open_project_store
+    from feedback.desk.routing import open_router
 
     project, rubric, desk = _connected(folder)
     with open_project_store(folder, project) as store:
-        yield rubric, desk, store
+        yield rubric, desk, store, open_router(desk, project.argilla.routing)
 
 
 def _tell_push(report: PushReport) -> None:

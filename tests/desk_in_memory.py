@@ -11,6 +11,7 @@ from typing import Any, Literal
 from feedback.desk.codec import RecordDraft, encode_answer, read_shown
 from feedback.desk.desk import Counts, Dataset, Page, Progress, Record, Response
 from feedback.desk.layout import Layout, answer_fields
+from feedback.desk.routing import WANTED
 from feedback.errors import DeskUnreachable
 from feedback.ids import ItemId, ReviewerId
 from feedback.schemas import RankAnswer, RateAnswer, ReviewItem
@@ -39,6 +40,10 @@ class DeskInMemory:
     now: datetime = START
     held: dict[str, tuple[Dataset, dict[str, _Held]]] = field(default_factory=dict)
     people: dict[ReviewerId, str] = field(default_factory=dict)
+    routing: bool = False
+    """Whether it heeds the metadata that routes records."""
+    properties: dict[str, set[str]] = field(default_factory=dict)
+    """Metadata properties by dataset."""
     reads: list[str] = field(default_factory=list)
     """Names of the datasets whose records were listed."""
 
@@ -83,6 +88,19 @@ class DeskInMemory:
             held.setdefault(record.item_id, _Held(id=f"record-{record.item_id}", draft=record))
         return {record.item_id: held[record.item_id].id for record in records}
 
+    def routes_records(self) -> bool:
+        self._reach()
+        return self.routing
+
+    def add_metadata_properties(self, dataset: Dataset, properties: Mapping[str, str]) -> None:
+        self._reach()
+        self.properties.setdefault(dataset.name, set()).update(properties)
+
+    def change_metadata(self, record_id: str, changes: Mapping[str, object]) -> None:
+        self._reach()
+        one = next(one for _, held in self.held.values() for one in held.values() if one.id == record_id)
+        one.draft = replace(one.draft, metadata={**one.draft.metadata, **changes})
+
     def pages(self, dataset: Dataset) -> Iterator[Page]:
         self._reach()
         self.reads.append(dataset.name)
@@ -109,10 +127,11 @@ class DeskInMemory:
     def progress(self, dataset: Dataset) -> Progress:
         self._reach()
         held = list(self.held[dataset.name][1].values())
-        wanted = dataset.layout.reviews if dataset.layout else 1
-        pending = [one for one in held if _submitted(one) < wanted]
+        usual = dataset.layout.reviews if dataset.layout else 1
+        wanted = {one.id: int(str(one.draft.metadata.get(WANTED, usual))) for one in held}
+        pending = [one for one in held if _submitted(one) < wanted[one.id]]
         users = {name: _counts(user, held, pending) for user, name in self.people.items()}
-        return Progress(records=len(held), pending=len(pending),
+        return Progress(records=len(held), pending=len(pending), reviews_wanted=sum(wanted[one.id] for one in pending),
                         users={name: counts for name, counts in users.items() if counts != Counts(0, 0, 0)})
 
     # -- what people do

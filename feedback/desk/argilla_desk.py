@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from feedback.desk.argilla_server import Server
 from feedback.desk.codec import RecordDraft
 from feedback.desk.desk import Counts, Dataset, Page, Progress, Record, Response
 from feedback.desk.layout import Layout, is_review_dataset
+from feedback.desk.routing import WANTED
+from feedback.errors import DeskRefused
 from feedback.ids import ItemId, ReviewerId
 
 PAGE = 500
@@ -79,6 +81,25 @@ class ArgillaDesk:
         made = self._server.send("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": items})["items"]
         return {ItemId(one["external_id"]): one["id"] for one in made}
 
+    def routes_records(self) -> bool:
+        """True on Redpen's own appliance, when it was started to route."""
+        return self._server.send("GET", "redpen/routing", missing_is_none=True) is not None
+
+    def add_metadata_properties(self, dataset: Dataset, properties: Mapping[str, str]) -> None:
+        """Add those that are missing."""
+        found = self._server.send("GET", f"me/datasets/{dataset.id}/metadata-properties")["items"]
+        for name in sorted(set(properties) - {one["name"] for one in found}):
+            self._server.send("POST", f"datasets/{dataset.id}/metadata-properties", json={
+                "name": name, "title": name.replace("_", " "), "settings": {"type": properties[name]},
+                "visible_for_annotators": False})
+
+    def change_metadata(self, record_id: str, changes: Mapping[str, object]) -> None:
+        """Read it, change it, write it: the server takes a record's metadata as a whole."""
+        found = self._server.send("GET", f"records/{record_id}", missing_is_none=True)
+        if found is None:
+            raise DeskRefused(f"record {record_id} is gone from Argilla; run `redpen review push` to bring it back")
+        self._server.send("PATCH", f"records/{record_id}", json={"metadata": {**(found["metadata"] or {}), **changes}})
+
     def pages(self, dataset: Dataset) -> Iterator[Page]:
         """All records with their responses."""
         offset = 0
@@ -113,7 +134,27 @@ class ArgillaDesk:
         counted = self._server.send("GET", f"datasets/{dataset.id}/progress")
         users = self._server.send("GET", f"datasets/{dataset.id}/users/progress")["users"]
         return Progress(records=counted["total"], pending=counted["pending"],
+                        reviews_wanted=self._reviews_wanted(dataset, counted["pending"]),
                         users={one["username"]: _counts(one["pending"], one["completed"]) for one in users})
+
+    def _reviews_wanted(self, dataset: Dataset, pending: int) -> int:
+        usual = dataset.layout.reviews if dataset.layout else 1
+        found = self._server.send("GET", f"me/datasets/{dataset.id}/metadata-properties")["items"]
+        wanted = next((one["id"] for one in found if one["name"] == WANTED), None)
+        if wanted is None or not self.routes_records():
+            return pending * usual
+        bounds = self._server.send("GET", f"metadata-properties/{wanted}/metrics")
+        counts = {number: self._pending_that_want(dataset, number)
+                  for number in range(bounds["min"] or 1, (bounds["max"] or 0) + 1)}
+        return sum(number * count for number, count in counts.items()) + usual * (pending - sum(counts.values()))
+
+    def _pending_that_want(self, dataset: Dataset, number: int) -> int:
+        scopes = {"record": {"property": "status"}, "metadata": {"metadata_property": WANTED}}
+        values = {"record": ["pending"], "metadata": [str(number)]}
+        query = {"filters": {"and": [{"type": "terms", "scope": {"entity": entity, **scope}, "values": values[entity]}
+                                     for entity, scope in scopes.items()]}}
+        found = self._server.send("POST", f"datasets/{dataset.id}/records/search", json=query, params={"limit": 1})
+        return int(found["total"])
 
     def _workspace_id(self) -> str | None:
         if self._id is None:

@@ -27,7 +27,7 @@ class RecordDraft:
     item_id: ItemId
     """The record's external id: pushing it again finds the record instead of making a second one."""
     fields: dict[str, str]
-    metadata: dict[str, str]
+    metadata: Mapping[str, object]
 
 
 def record_of(item: ReviewItem, *, prompt: Prompt, completions: Mapping[CompletionId, Completion]) -> RecordDraft:

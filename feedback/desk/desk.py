@@ -80,6 +80,8 @@ class Progress:
     records: int
     pending: int
     """Records that wait for reviewers."""
+    reviews_wanted: int
+    """Reviews that those want in all, the ones they have included."""
     users: Mapping[str, Counts]
     """By user name; those who have not started are missing."""
 
@@ -112,6 +114,15 @@ class Desk(Protocol):
 
     def upsert(self, dataset: Dataset, records: Sequence[RecordDraft]) -> dict[ItemId, str]:
         """Add the records, or find those that are there already; the server's record id by item."""
+
+    def routes_records(self) -> bool:
+        """True when the server heeds the metadata that `feedback.desk.routing` writes."""
+
+    def add_metadata_properties(self, dataset: Dataset, properties: Mapping[str, str]) -> None:
+        """Give the dataset these metadata properties (name to type), hidden from reviewers, where it lacks them."""
+
+    def change_metadata(self, record_id: str, changes: Mapping[str, object]) -> None:
+        """Change some of a record's metadata and leave the rest. Raises DeskRefused when the record is gone."""
 
     def pages(self, dataset: Dataset) -> Iterator[Page]:
         """All records with their responses."""

@@ -4,7 +4,8 @@
     rank, rank-of-3    several answers side by side; 4 when left out
 
 Argilla asks every reviewer of a dataset the same questions, and as many reviewers of each of its records, so items that
-differ in either go into datasets of their own. What an item is used for does not decide where it goes.
+differ in either go into datasets of their own. Where the server routes records (routing.py) the number of reviewers is each
+record's own, and there is no `rate-2`. What an item is used for does not decide where it goes.
 """
 
 from __future__ import annotations
@@ -85,13 +86,15 @@ def is_review_dataset(name: str) -> bool:
     return re.fullmatch(r"(rate|rank(-of-\d+)?)(-\d+)?", name) is not None
 
 
-def kind_of(item: ReviewItem) -> Kind:
-    """The kind of dataset that an item belongs to."""
-    return Kind(queue=item.queue, size=len(item.completion_ids), reviews=item.reviews)
+def kind_of(item: ReviewItem, *, routed: bool = False) -> Kind:
+    """The kind of dataset that an item belongs to. Where records are routed each says itself how many reviews it wants."""
+    return Kind(queue=item.queue, size=len(item.completion_ids), reviews=1 if routed else item.reviews)
 
 
-def kinds_for(queues: QueueConfig) -> tuple[Kind, ...]:
+def kinds_for(queues: QueueConfig, *, routed: bool = False) -> tuple[Kind, ...]:
     """The kinds that a project's queues need."""
+    if routed:
+        queues = queues.model_copy(update={"reviews": 1, "audit_reviews": 1})
     wanted = {Kind(Queue.RATE, 1, queues.audit_reviews)}
     if queues.rate_items:
         wanted.add(Kind(Queue.RATE, 1, queues.reviews))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 from feedback.config import Strict
+from feedback.desk import layout
 from feedback.desk.codec import RecordDraft, record_of
 from feedback.desk.desk import Dataset, Desk
-from feedback.desk.layout import kind_of
+from feedback.desk.routing import Router
 from feedback.desk.setup import plan_datasets
 from feedback.errors import DeskRefused, StoreError
+from feedback.ids import ItemId
 from feedback.rubric import Rubric
 from feedback.schemas import ReviewItem
 from feedback.store.store import Store
@@ -31,11 +35,13 @@ class PushReport(Strict):
     """Records pushed, by dataset."""
 
 
-def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] | None = None) -> PushReport:
+def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] | None = None, *,
+         router: Router | None = None) -> PushReport:
     """Put the store's items (or only these) in front of the reviewers, those left out that stand there already.
 
     A record carries its item's id, so an item whose record is there but not noted yet is found and not made twice.
     """
+    kind_of = partial(layout.kind_of, routed=router is not None)
     wanted = sorted({item.id: item for item in (store.items() if items is None else items)}.values(),
                     key=lambda item: (kind_of(item), item.id))
     if wanted and not desk.has_workspace():
@@ -43,29 +49,44 @@ def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] |
     for step in plan_datasets(desk, rubric, {kind_of(item) for item in wanted}) if wanted else []:
         step.apply()
     datasets = desk.datasets() if wanted else {}
-    # A record id names its dataset: on another server, or in a dataset made anew, the item is not pushed yet.
-    there = {(item_id, record.partition("/")[0]) for item_id, records in store.pushed().items() for record in records}
-    new = [item for item in wanted if (item.id, datasets[kind_of(item).name].id) not in there]
+    there = _there(store, datasets)
+    new = [item for item in wanted if not _is_there(item, there)]
+    if router is not None:
+        router.prepare(datasets[name] for name in {kind_of(item).name for item in new})
     counts: dict[str, int] = {}
     with progress("Pushing", total=len(new)) as advance:
         for kind, group in groupby(new, key=kind_of):
             for batch in _batches(list(group)):
-                _push_batch(desk, store, batch, dataset=datasets[kind.name])
+                _push_batch(desk, store, batch, dataset=datasets[kind.name], router=router)
                 counts[kind.name] = counts.get(kind.name, 0) + len(batch)
                 advance(len(batch))
     return PushReport(pushed=len(new), already=len(wanted) - len(new), datasets=counts)
+
+
+def _there(store: Store, datasets: Mapping[str, Dataset]) -> dict[ItemId, set[str]]:
+    """The names of the datasets that hold each item. A record id names its dataset: on another server, or in a dataset made
+    anew, the item is not pushed yet."""
+    names = {dataset.id: name for name, dataset in datasets.items()}
+    return {item: {names[id] for record in records if (id := record.partition("/")[0]) in names}
+            for item, records in store.pushed().items()}
+
+
+def _is_there(item: ReviewItem, there: Mapping[ItemId, set[str]]) -> bool:
+    # Whoever switches routing on or off goes on with the records that there are, whichever dataset they are in.
+    names = {layout.kind_of(item).name, layout.kind_of(item, routed=True).name}
+    return bool(there.get(item.id, set()) & names)
 
 
 def _batches(items: Sequence[ReviewItem]) -> Iterable[Sequence[ReviewItem]]:
     return (items[start:start + BATCH] for start in range(0, len(items), BATCH))
 
 
-def _push_batch(desk: Desk, store: Store, items: Sequence[ReviewItem], *, dataset: Dataset) -> None:
-    found = desk.upsert(dataset, drafts(store, items))
+def _push_batch(desk: Desk, store: Store, items: Sequence[ReviewItem], *, dataset: Dataset, router: Router | None) -> None:
+    found = desk.upsert(dataset, drafts(store, items, router=router))
     store.mark_all_pushed({item_id: f"{dataset.id}/{record_id}" for item_id, record_id in found.items()})
 
 
-def drafts(store: Store, items: Sequence[ReviewItem]) -> list[RecordDraft]:
+def drafts(store: Store, items: Sequence[ReviewItem], *, router: Router | None = None) -> list[RecordDraft]:
     """The records of these items, in the same order."""
     prompts = {prompt.id: prompt for prompt in store.prompts({item.prompt_id for item in items})}
     ids = {completion for item in items for completion in item.completion_ids}
@@ -73,4 +94,8 @@ def drafts(store: Store, items: Sequence[ReviewItem]) -> list[RecordDraft]:
     if missing := sorted(ids - set(completions)):
         raise StoreError(f"{store.name}: items show {len(missing)} answers that are not in the store, such as {missing[0]}; "
                          "add completions before the items that show them")
-    return [record_of(item, prompt=prompts[item.prompt_id], completions=completions) for item in items]
+    found = [record_of(item, prompt=prompts[item.prompt_id], completions=completions) for item in items]
+    if router is None:
+        return found
+    return [replace(draft, metadata={**draft.metadata, **router.metadata(item, prompts[item.prompt_id])})
+            for item, draft in zip(items, found, strict=True)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from feedback.config import QueueConfig, Strict
 from feedback.desk.desk import Dataset, Desk
 from feedback.desk.layout import Kind, Layout, kinds_for, layouts
+from feedback.desk.routing import Router
 from feedback.errors import InvalidInput
 from feedback.rubric import Rubric
 
@@ -27,12 +28,12 @@ class Step:
     apply: Callable[[], object]
 
 
-def setup(desk: Desk, rubric: Rubric, queues: QueueConfig, *, dry_run: bool = False) -> Plan:
+def setup(desk: Desk, rubric: Rubric, queues: QueueConfig, *, router: Router | None = None, dry_run: bool = False) -> Plan:
     """Make the workspace and the datasets that the queues need, or only say what would be made.
 
     Raises InvalidInput when a dataset asks other questions than the rubric: Argilla cannot change them.
     """
-    steps = plan_datasets(desk, rubric, kinds_for(queues))
+    steps = plan_datasets(desk, rubric, kinds_for(queues, routed=router is not None))
     if not dry_run:
         for step in steps:
             step.apply()

@@ -63,10 +63,9 @@ def status(desk: Desk, store: Store) -> DeskStatus:
 
 
 def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:
-    wanted = dataset.layout.reviews if dataset.layout else 1
     given = sum(counts.submitted_on_pending for counts in progress.users.values())
     return DatasetStatus(name=dataset.name, items=progress.records, pending=progress.pending,
-                         reviews_missing=progress.pending * wanted - given)
+                         reviews_missing=progress.reviews_wanted - given)
 
 
 def _reviewer(name: str, progresses: list[Progress]) -> ReviewerStatus:

@@ -27,17 +27,19 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
     from feedback.desk.project import connection, open_project_store, project_rubric, read_desk_project
     from feedback.desk.pull import pull
     from feedback.desk.push import push
+    from feedback.desk.routing import open_router
     from feedback.desk.setup import setup
 
     project = read_desk_project(folder)
     rubric = project_rubric(folder, project)
     there = connection(folder, project.argilla, environ=os.environ)
     desk = connect(project.argilla, url=there.url, api_key=there.api_key, advice=there.advice)
-    for step in setup(desk, rubric, project.queues, dry_run=False).steps:
+    router = open_router(desk, project.argilla.routing)
+    for step in setup(desk, rubric, project.queues, router=router, dry_run=False).steps:
         note(step)
     with open_project_store(folder, project) as store:
         while looks is None or looks > 0:
-            tell(pushed=push(desk, store, rubric).pushed, pulled=pull(desk, store, rubric))
+            tell(pushed=push(desk, store, rubric, router=router).pushed, pulled=pull(desk, store, rubric))
             looks = looks - 1 if looks is not None else None
             if looks != 0:
                 time.sleep(EVERY_SECONDS)

@@ -77,11 +77,12 @@ def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Work
     """The Argilla that `redpen.yaml` or the environment names, once it has answered; else Redpen's own, started."""
     if project.config.argilla.url or os.environ.get("ARGILLA_API_URL"):
         return _another_argilla(project)
+    from feedback.desk.routing import server_rules
     from review_ui.appliance.appliance import Appliance
 
     home = project.folder / "argilla"
     first = not (home / "owner.json").exists()
-    appliance = Appliance(home, host=options.host, port=options.port)
+    appliance = Appliance(home, host=options.host, port=options.port, routing=server_rules(project.config.argilla.routing))
     appliance.ensure_environment()
     running.callback(appliance.stop)
     started = appliance.start()
