@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from feedback.config import QueueConfig, SplitConfig
 from feedback.ids import FamilyId, PromptId, unit_interval
 from feedback.schemas import Completion, Prompt, Purpose, Queue, ReviewItem
-from feedback.training_sets.split import held_out_families
+from feedback.training_sets.split import held_out_families, judging_families
 
 RANDOM_SHARE = 0.5
 """Part of the ranked sets that is taken at random."""
@@ -30,11 +30,12 @@ def trainable(prompts: Sequence[Prompt], split: SplitConfig) -> list[Prompt]:
 def audit_prompts(prompts: Sequence[Prompt], split: SplitConfig, *, families: int) -> list[Prompt]:
     """One prompt of each held-out family, every critical question first. The same list each round, so that rounds compare.
 
-    Synthetic questions are not among them, whatever their family.
+    Synthetic questions are not among them, whatever their family, and neither are families that are held out through
+    another alone: those may have been trained on before.
     """
     critical = [prompt for prompt in prompts if prompt.critical]
     taken = {prompt.family for prompt in critical}
-    held_out = held_out_families(prompts, split) - taken
+    held_out = judging_families(prompts, split) - taken
     others = _one_of_each_family([prompt for prompt in prompts if prompt.family in held_out and not prompt.synthetic],
                                  salt="audit")
     return sorted(critical, key=lambda prompt: prompt.id) + others[:max(0, families - len(taken))]

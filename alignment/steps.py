@@ -134,8 +134,9 @@ def training_sets(r: Round) -> Path:
     from feedback.training_sets import write
 
     stage = write.SetsStage(sets=r.project.config.training_sets, split=r.project.config.split)
+    # The store remembers questions that were held out and have left the files since: what is near to them stays out as well.
     return made(r.at(SETS), stage, [r.at(CURATED)], lambda: write.run(
-        stage, curated=r.at(CURATED), out=r.at(SETS), known=r.project.prompts))
+        stage, curated=r.at(CURATED), out=r.at(SETS), known=[*r.project.prompts, *r.store.prompts()]))
 
 
 def sft(r: Round) -> Path | None:

@@ -46,6 +46,9 @@ class Rubric(Strict):
     rewrite: bool = True
     """Ask for a better answer (optional for the reviewer)."""
     comment: bool = True
+    priorities: tuple[str, ...] = ()
+    """Criteria that decide between two answers rated apart, the most important first: the next one counts only where the one
+    before does not tell them apart. Empty: criteria alone make no pair."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -54,10 +57,20 @@ class Rubric(Strict):
             raise ValueError(f"two criteria share a name in {names}; give each its own")
         return self
 
+    @model_validator(mode="after")
+    def _priorities_are_criteria(self) -> Self:
+        names = [criterion.name for criterion in self.criteria]
+        if unknown := [name for name in self.priorities if name not in names]:
+            raise ValueError(f"priorities names {unknown}, which are no criteria; use some of {names}")
+        if len(set(self.priorities)) != len(self.priorities):
+            raise ValueError(f"priorities is {list(self.priorities)}; name each criterion once")
+        return self
+
     @property
     def hash(self) -> str:
-        """Names this rubric's questions; wording of guidelines is left out, so a typo mended keeps the ratings."""
-        return content_hash("rubric", self.model_dump(mode="json", exclude={"guidelines", "title"}))
+        """Names this rubric's questions; what is not asked is left out (guidelines, title, priorities), so a typo
+        mended keeps the ratings."""
+        return content_hash("rubric", self.model_dump(mode="json", exclude={"guidelines", "title", "priorities"}))
 
 
 def read_rubric(path: Path) -> Rubric:

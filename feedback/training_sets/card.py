@@ -12,6 +12,7 @@ from feedback.training_sets.material import Material
 from feedback.training_sets.preferences import ORIGINS, Preferences
 from feedback.training_sets.rewrites import Rewrites
 from feedback.training_sets.sft import Demonstrations
+from feedback.training_sets.split import Joined
 
 
 class SetsCard(Strict):
@@ -28,6 +29,8 @@ class SetsCard(Strict):
     """Prompts read that may train, and that are held out."""
     families: dict[str, int]
     """Their families."""
+    joined: tuple[Joined, ...] = ()
+    """Families that ask the same or nearly the same, and so lie on one side."""
     verdicts: dict[str, int]
     """Outcome -> rated answers; `undecided` where reviewers are split."""
     demonstrations: dict[str, int]
@@ -48,18 +51,19 @@ class SetsCard(Strict):
     """Ranked sets with at least one decided pair."""
 
 
-def make_card(contents: Contents, material: Material, held_out: frozenset[FamilyId], *, rewrites: Rewrites,
-              demonstrations: Demonstrations, preferences: Preferences, rankings: tuple[RankedSet, ...]) -> SetsCard:
+def make_card(contents: Contents, material: Material, held_out: frozenset[FamilyId], *, joined: tuple[Joined, ...],
+              rewrites: Rewrites, demonstrations: Demonstrations, preferences: Preferences,
+              rankings: tuple[RankedSet, ...]) -> SetsCard:
     """The card of what was made from `contents`."""
     outcomes = Counter(verdict.outcome.value if verdict.outcome else "undecided" for verdict in material.verdicts.rate)
     held = sum(prompt.family in held_out for prompt in contents.prompts)
     families = {prompt.family for prompt in contents.prompts}
     return SetsCard(
-        said=(_said_of_demonstrations(demonstrations.examples), _said_of_pairs(preferences)),
+        said=(_said_of_demonstrations(demonstrations.examples), _said_of_pairs(preferences), *_said_of_the_split(joined)),
         ratings=len(contents.ratings), ratings_left_out=dict(material.left_out),
         prompts={"train": len(contents.prompts) - held, "held_out": held},
         families={"train": len(families - held_out), "held_out": len(families & held_out)},
-        verdicts=dict(sorted(outcomes.items())),
+        joined=joined, verdicts=dict(sorted(outcomes.items())),
         demonstrations={origin: sum(row.origin == origin for row in demonstrations.examples)
                         for origin in ("rewrite", "accepted")},
         demonstrations_merged=demonstrations.merged, verdicts_refused=dict(demonstrations.refused),
@@ -80,3 +84,12 @@ def _said_of_pairs(preferences: Preferences) -> str:
     if not pairs and judged["judged"] and judged["ties"] == judged["judged"]:
         return f"no pairs: all {judged['ties']} compared are ties, and a tie is never trained on as a preference"
     return f"{len(pairs) or 'no'} pairs; {compared}"
+
+
+def _said_of_the_split(joined: tuple[Joined, ...]) -> tuple[str, ...]:
+    left = [family for group in joined for family in group.left_training]
+    if not left:
+        return ()
+    named = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
+    return (f"{len(left)} families do not train because they ask nearly what a held-out one asks: {named}. Where an earlier "
+            "round trained on them, figures on those held-out questions are too good",)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from feedback.config import SetsConfig, SplitConfig, Strict
 from feedback.curation.curate import REWRITES, CuratedRewrite
 from feedback.curation.duplicates import conversation
+from feedback.curation.families import merged_families
 from feedback.errors import InvalidInput, NothingToDo, StageRefused
 from feedback.ids import FamilyId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
@@ -22,7 +23,7 @@ from feedback.training_sets.preferences import preferences
 from feedback.training_sets.rankings import ranked_sets
 from feedback.training_sets.rewrites import read_rewrites
 from feedback.training_sets.sft import demonstrations
-from feedback.training_sets.split import held_out_families, is_held_out
+from feedback.training_sets.split import held_out_families, is_held_out, joined_families
 
 Splitter: TypeAlias = Callable[[Iterable[Prompt], SplitConfig], frozenset[FamilyId]]
 
@@ -80,31 +81,36 @@ def build(contents: Contents, stage: SetsStage, *, rewrites: Mapping[RatingId, s
     demos = demonstrations(material, written.usable, stage.sets)
     compared = preferences(material, written.usable, demos.accepted, stage.sets)
     rankings = ranked_sets(compared.pairs, compared.ties, material)
-    card = make_card(contents, material, held_out, rewrites=written, demonstrations=demos, preferences=compared,
-                     rankings=rankings)
+    card = make_card(contents, material, held_out, joined=joined_families(prompts, stage.split), rewrites=written,
+                     demonstrations=demos, preferences=compared, rankings=rankings)
     made = TrainingSets(material=material, sft=demos.examples, pairs=compared.pairs, rankings=rankings, card=card)
     refuse_leaks(made, contents, prompts, stage.split)
     return made
 
 
 def refuse_leaks(sets: TrainingSets, contents: Contents, prompts: Iterable[Prompt], split: SplitConfig) -> None:
-    """Raise StageRefused when a row is of a held-out family, asks a held-out question, or rests on an audit item.
+    """Raise StageRefused when a row is of a held-out family, asks a held-out question or nearly one, or rests on an audit item.
 
     Looks at every prompt anew and at nothing that the builder decided, so that a mistake there is found here.
     """
-    held_out = [prompt for prompt in prompts if is_held_out(prompt, split)]
+    every = list(prompts)
+    held_out = [prompt for prompt in every if is_held_out(prompt, split)]
     families, questions = {prompt.family for prompt in held_out}, {conversation(prompt.messages) for prompt in held_out}
-    apart = {item.id: item.purpose for item in contents.items if item.purpose is not Purpose.TRAIN}
+    leader = merged_families(every)
+    near = {leader[family] for family in families}
+    audited = {item.id for item in contents.items if item.purpose is not Purpose.TRAIN}
     problems = [f"{row.id}: family {row.family} is held out" for row in sets.rows if row.family in families]
     problems += [f"{row.id}: its question is held out" for row in sets.rows if conversation(row.messages) in questions]
-    problems += [f"{row.id}: rests on {apart[item]} item {item}"
-                 for row in sets.rows for item in row.sources.items if item in apart]
+    problems += [f"{row.id}: family {row.family} asks nearly what a held-out one asks" for row in sets.rows
+                 if leader[row.family] in near]
+    problems += [f"{row.id}: rests on audit or gold item {item}" for row in sets.rows for item in row.sources.items
+                 if item in audited]
     if problems:
         raise StageRefused("\n".join([*problems[:20], f"{len(problems)} rows must not train; nothing was written"]))
 
 
 def _hash_of(known: Sequence[Prompt]) -> str:
-    return content_hash("prompts", sorted([prompt.id, prompt.family, prompt.critical, prompt.synthetic] for prompt in known))
+    return content_hash("prompts", sorted({(prompt.id, prompt.family, prompt.critical, prompt.synthetic) for prompt in known}))
 
 
 def _found(card: SetsCard) -> str:

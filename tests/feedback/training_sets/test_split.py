@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from feedback.config import SplitConfig
 from feedback.ids import unit_interval
 from feedback.schemas import Message, Prompt
-from feedback.training_sets.split import held_out_families, is_held_out
+from feedback.training_sets.split import Joined, held_out_families, is_held_out, joined_families, judging_families
 
 SPLIT = SplitConfig()
 
@@ -58,6 +58,44 @@ def test_a_synthetic_question_holds_out_nothing_and_follows_the_real_ones_of_its
     written = [ask(f"variation of {name}", name).model_copy(update={"synthetic": True}) for name in (alone, shared)]
     assert held_out_families(written, SPLIT) == set()
     assert held_out_families([*written, ask("asked by people", shared)], SPLIT) == {shared}
+
+
+NEAR = ("How do I return a parcel that was damaged on its way?", "how do I return the parcel that was damaged on its way")
+
+
+def test_a_question_added_later_that_is_nearly_a_held_out_one_is_held_out() -> None:
+    free, held = families(held_out=False, count=1)[0], families(held_out=True, count=1)[0]
+    before = [ask(NEAR[0], held)]
+    later = [*before, ask(NEAR[1], free)]
+    assert held_out_families(before, SPLIT) == {held}
+    assert held_out_families(later, SPLIT) == {held, free}
+    group, = joined_families(later, SPLIT)
+    assert (group.held_out, group.left_training) == (True, (free,))
+
+
+def test_families_that_train_and_ask_nearly_the_same_go_on_training_as_one() -> None:
+    one, other = sorted(families(held_out=False, count=2))
+    prompts = [ask(NEAR[0], one), ask(NEAR[1], other)]
+    assert held_out_families(prompts, SPLIT) == set()
+    assert joined_families(prompts, SPLIT) == (Joined(families=(one, other), held_out=False, left_training=()),)
+
+
+def test_a_family_that_left_training_does_not_judge_either() -> None:
+    free, held = families(held_out=False, count=1)[0], families(held_out=True, count=1)[0]
+    assert judging_families([ask(NEAR[0], held), ask(NEAR[1], free)], SPLIT) == {held}
+
+
+STOCK = [NEAR[0], NEAR[1], "Where is my parcel?", "How do I pay by card?", "how do i pay with card", "12 + 13?", "12 + 14?"]
+asked = st.lists(st.tuples(st.sampled_from(STOCK), st.sampled_from([f"f{n}" for n in range(8)]), st.booleans()), max_size=10)
+
+
+@given(asked, asked)
+def test_a_family_once_held_out_stays_held_out_whatever_is_added(first: list[tuple[str, str, bool]],
+                                                                later: list[tuple[str, str, bool]]) -> None:
+    half = SplitConfig(held_out_share=0.5)
+    prompts = [ask(text, family, critical=critical) for text, family, critical in first]
+    grown = prompts + [ask(text, family, critical=critical) for text, family, critical in later]
+    assert held_out_families(prompts, half) <= held_out_families(grown, half)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["f1", "f2", "f3", "f4", "f5", "f6"]), st.booleans()),

@@ -64,6 +64,30 @@ def test_a_splitter_that_forgets_the_critical_families_is_refused() -> None:
         nothing_held_out_enters(by_hash_alone, bench)
 
 
+def test_a_splitter_that_overlooks_nearly_equal_questions_is_refused() -> None:
+    def by_family_alone(prompts: Iterable[Prompt], split: SplitConfig) -> frozenset[FamilyId]:
+        return frozenset(prompt.family for prompt in prompts if is_held_out(prompt, split))
+
+    bench = Bench()
+    bench.prompt("How do I return a damaged parcel to you?", family="f", critical=True)
+    bench.prompt("how do i return the damaged parcel to you", family="h")
+    bench.rated("how do i return the damaged parcel to you", "yes", by=["correct"])
+    nothing_held_out_enters(held_out_families, bench)
+    with pytest.raises(StageRefused, match="asks nearly what a held-out one asks"):
+        nothing_held_out_enters(by_family_alone, bench)
+
+
+def test_the_card_names_the_families_that_left_training() -> None:
+    bench = Bench()
+    bench.prompt("How do I return a damaged parcel to you?", family="f", critical=True)
+    bench.prompt("how do i return the damaged parcel to you", family="g")
+    bench.rated("how do i return the damaged parcel to you", "yes", by=["correct"])
+    card = build(bench.contents, STAGE, rewrites=bench.rewrites).card
+    assert card.ratings_left_out == {"held-out family": 1}
+    assert card.joined[0].left_training == ("g",)
+    assert card.said[2].startswith("1 families do not train because they ask nearly what a held-out one asks: g.")
+
+
 def test_a_splitter_that_holds_out_nothing_is_refused() -> None:
     bench = Bench()
     for number in range(10):

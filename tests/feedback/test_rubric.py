@@ -1,0 +1,22 @@
+"""The review form: its priorities name criteria, and change nothing about what was asked."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from feedback.rubric import Criterion, Rubric
+
+CRITERIA = tuple(Criterion(name=name, title=name) for name in ("accuracy", "tone", "safety"))
+
+
+@pytest.mark.parametrize(("priorities", "said"), [
+    (("safety", "style"), r"priorities names \['style'\], which are no criteria"),
+    (("safety", "safety"), "name each criterion once")])
+def test_priorities_are_different_criteria(priorities: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Rubric(criteria=CRITERIA, priorities=priorities)
+
+
+def test_priorities_can_change_while_the_ratings_keep_their_rubric() -> None:
+    assert Rubric(criteria=CRITERIA, priorities=("safety", "accuracy")).hash == Rubric(criteria=CRITERIA).hash
