@@ -40,7 +40,8 @@ def rankings_of(pairs: Sequence[PreferencePair]) -> list[RankedSet]:
 def _ranking(pairs: Sequence[PreferencePair]) -> RankedSet:
     texts = list(dict.fromkeys(text for row in pairs for text in (row.chosen, row.rejected)))
     judged = tuple(RankedPair(better=texts.index(row.chosen), worse=texts.index(row.rejected), weight=row.weight,
-                              origin=row.origin, margin=row.margin, reversed_probability=row.reversed_probability) for row in pairs)
+                              origin=row.origin, margin=row.margin, reversed_probability=row.reversed_probability)
+                   for row in pairs)
     return RankedSet(id=ExampleId(content_hash("ranking", [row.id for row in pairs])), prompt_id=pairs[0].prompt_id,
                      family=pairs[0].family, messages=pairs[0].messages, completions=tuple(texts), pairs=judged, sources=SOURCES)
 
