@@ -33,8 +33,8 @@ ORDER = {
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "ratings_file", "file_verdicts",
                              "ranking", "integrity", "verdicts"),
-    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "preferences", "rankings", "augment",
-                               "card", "write"),
+    "feedback.training_sets": ("settings", "split", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
+                               "preferences", "rankings", "augment", "card", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }
