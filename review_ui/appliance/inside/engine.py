@@ -94,8 +94,11 @@ class EmbeddedSearchEngine(SearchEngine):
         if matched is None:
             return SearchResponses(items=[], total=0)
 
+        # A thread does not see the request's own variables.
+        user = searcher.get()
+
         def read(connection: sqlite3.Connection) -> SearchResponses:
-            found = self._seen(connection, matched, dataset, record)
+            found = self._seen(connection, matched, dataset, record, user=user)
             among = [number for (number,) in connection.execute(*found.numbers())] if found.narrowed else None
             nearest = self._vectors.nearest(connection, vector_settings.id, vector, among=among, limit=max_results)
             items = [SearchResponseItem(record_id=_record_id(connection, number), score=score) for number, score in nearest
@@ -104,9 +107,9 @@ class EmbeddedSearchEngine(SearchEngine):
 
         return await self._readers.run(read)
 
-    def _seen(self, connection: sqlite3.Connection, found: Matching, dataset: Dataset, record: Record | None) -> Matching:
+    def _seen(self, connection: sqlite3.Connection, found: Matching, dataset: Dataset, record: Record | None, *,
+              user: str | None) -> Matching:
         """What the person who searches may see of it. Raises for a record to compare with that they may not."""
-        user = searcher.get()
         if user is None or self.routes is None or not is_routed(connection, dataset.id.hex):
             return found
         person = self.routes.person(connection, user)

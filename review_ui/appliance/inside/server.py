@@ -26,8 +26,9 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, interrupted, owner, pages, rules, schema, trimming
+    from . import durability, engine, interrupted, owner, pages, repairs, rules, schema, trimming
 
+    repairs.read_records_with_vectors()
     database = home / "argilla.db"
     migrate(database)
     schema.ensure(str(database))
