@@ -27,14 +27,14 @@ ORDER = {
     "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
             "generate", "best_of", "augment", "pretrain", "trainer_args", "watching", "training", "train", "stage_config",
             "commands"),
-    "alignment": ("ranked", "config", "project", "pairs", "rankings", "dpo_pairs", "dpo", "reward_members", "ensemble", "reward",
-                  "estimating", "rl_limits", "rl_trainer", "rl", "evaluation", "selection", "gates", "registry", "steps",
-                  "rounds", "overview", "leads", "trail", "export", "sampling_commands", "align_commands", "commands"),
+    "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "estimating", "rl_limits", "rl_trainer", "rl",
+                  "evaluation", "selection", "gates", "registry", "steps", "rounds", "overview", "leads", "trail", "export",
+                  "sampling_commands", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "ratings_file", "file_verdicts",
                              "ranking", "integrity", "verdicts"),
-    "feedback.training_sets": ("settings", "split", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
-                               "preferences", "rankings", "augment", "card", "write"),
+    "feedback.training_sets": ("settings", "split", "material", "rewrites", "sft", "preferences", "rankings", "augment",
+                               "card", "write"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }
@@ -42,7 +42,8 @@ ORDER = {
 
 INSIDE = "review_ui.appliance.inside"
 """Runs in the appliance's own environment: its own program, with rules of its own."""
-OF_THE_SERVER = {"sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "numpy", "rq"}
+OF_THE_SERVER = {"sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "numpy", "rq", "redis",
+                 "pydantic"}
 """What argilla_server itself is made of, and so is there in its environment."""
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "argilla", "mlflow", "accelerate", "bitsandbytes", "evaluate",
          "pandas", "vllm", "gguf", "rouge_score", "scipy"}

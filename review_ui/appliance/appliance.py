@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
 
-from feedback.errors import InvalidInput, Locked, MissingPart, RedpenError
-from review_ui.appliance import environment
+from feedback.config import PasswordPolicy
+from feedback.errors import InvalidInput, MissingPart, RedpenError
+from review_ui.appliance import environment, versions
+from review_ui.appliance.holding import hold, sign
 from review_ui.appliance.supervisor import Plan
 
 START_SECONDS = 120.0
@@ -28,7 +28,7 @@ STOP_SECONDS = 40.0
 _SOCKET_PATH_LIMIT = 100
 """A unix socket's path may have 108 bytes on Linux and 104 on macOS."""
 _FRUITLESS_STARTS = 3
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,15 @@ class Appliance:
     """
 
     def __init__(self, home: Path, host: str = "127.0.0.1", port: int | None = None,
-                 routing: Mapping[str, object] | None = None) -> None:
-        if host not in _LOOPBACK:
-            raise InvalidInput(f"argilla.host is {host}; only this machine ({', '.join(_LOOPBACK)}) is allowed")
+                 routing: Mapping[str, object] | None = None, *, allow_network: bool = False,
+                 passwords: PasswordPolicy | None = None) -> None:
+        if not is_loopback(host):
+            _refuse_openness(host, allow_network=allow_network, passwords=passwords)
         self.home = home.absolute()
         self.host = host
         self.port = port
         self.routing = routing
+        self.passwords = passwords
         self._process: subprocess.Popen[bytes] | None = None
 
     def ensure_environment(self) -> Path:
@@ -74,14 +76,11 @@ class Appliance:
         """
         python = self.ensure_environment()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(self.home) as lock, self._listening() as listener:
+        with hold(self.home) as lock, self._listening() as listener:
             url = f"http://{_in_url(self.host)}:{listener.getsockname()[1]}"
             plan = self._plan(python, url, listener.fileno())
             self._process = _spawn(plan, keep_open=(lock.fileno(), listener.fileno()))
-            lock.seek(0)
-            lock.truncate()
-            lock.write(json.dumps({"starter": os.getpid(), "supervisor": self._process.pid, "url": url}))
-            lock.flush()
+            sign(lock, starter=os.getpid(), supervisor=self._process.pid, url=url)
         is_up = False
         try:
             self._wait_until_up(url)
@@ -90,6 +89,7 @@ class Appliance:
             # Ctrl-C while waiting included.
             if not is_up:
                 self.stop()
+        versions.record(self.home)
         owner_file = self.home / "owner.json"
         owner = json.loads(owner_file.read_text(encoding="utf-8"))
         return Running(url=url, owner_file=owner_file, username=owner["username"], api_key=owner["api_key"])
@@ -148,7 +148,7 @@ class Appliance:
         short = len(os.fsencode(run / "valkey.sock")) <= _SOCKET_PATH_LIMIT
         folder = str(run) if short else tempfile.mkdtemp(prefix="redpen-", dir="/tmp")
         return Plan(home=str(self.home), url=url, python=str(python), descriptor=descriptor, valkey=_valkey(python),
-                    socket_folder=folder)
+                    socket_folder=folder, passwords=self.passwords.model_dump_json() if self.passwords else "")
 
     def _wait_until_up(self, url: str) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -176,45 +176,6 @@ def _spawn(plan: Plan, *, keep_open: tuple[int, ...]) -> subprocess.Popen[bytes]
                                 start_new_session=True)
 
 
-def _locked(home: Path) -> IO[str]:
-    """The home's lock. The supervisor inherits it, so it is held until the last of an appliance's processes is gone."""
-    path = home / "lock"
-    file = path.open("a+", encoding="utf-8")
-    for _ in range(int(STOP_SECONDS / 0.2)):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
-        except BlockingIOError:
-            holder = _holder(path)
-            if _is_alive(holder.get("starter")):
-                file.close()
-                raise Locked(f"{home} is in use by process {holder.get('starter')}, which serves it at {holder.get('url')}; "
-                             "use that one or stop it first") from None
-            # Its starter was killed: the supervisor is just ending.
-            time.sleep(0.2)
-    file.close()
-    raise Locked(f"{home} is still held by process {_holder(path).get('supervisor')}; stop it first")
-
-
-def _holder(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError:
-        return {}
-
-
-def _is_alive(pid: int | None) -> bool:
-    if not pid:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
 def _last_port(home: Path) -> int | None:
     try:
         return int(json.loads((home / "owner.json").read_text(encoding="utf-8"))["url"].rsplit(":", 1)[1])
@@ -222,8 +183,25 @@ def _last_port(home: Path) -> int | None:
         return None
 
 
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach the address."""
+    return host in LOOPBACK
+
+
+def _refuse_openness(host: str, *, allow_network: bool, passwords: PasswordPolicy | None) -> None:
+    """Raise InvalidInput, with everything that is missing, before others may reach the server."""
+    missing = [] if allow_network else ["say so with --allow-network"]
+    if passwords is None:
+        missing.append("set rules for passwords in redpen.yaml, such as `argilla: {passwords: {min_length: 12}}`")
+    if missing:
+        raise InvalidInput(f"--host {host} lets other machines reach the reviewers' answers, and this server does not encrypt. "
+                           f"To open it: {'; '.join(missing)}. Put a proxy with TLS in front of it where the network is "
+                           f"not yours alone. Only this machine reaches {LOOPBACK[0]}, the default")
+
+
 def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    # Nothing can be asked at "every address"; this machine's own is one of them.
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
 def _valkey(python: Path) -> str:

@@ -17,7 +17,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -26,6 +26,9 @@ STEADY_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 """What a child gets between SIGTERM and SIGKILL."""
 LOG_BYTES = 5_000_000
+KEPT_LOGS = 3
+"""Older logs of each child, beside the one that is written."""
+ROTATE_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -43,6 +46,8 @@ class Plan:
     """The Valkey or Redis server program."""
     socket_folder: str
     """Where Valkey's unix socket is; removed at the end when it is outside the home."""
+    passwords: str = ""
+    """JSON of the rules for passwords; none when empty."""
 
     @property
     def socket(self) -> str:
@@ -56,7 +61,7 @@ class Child:
                  descriptors: tuple[int, ...] = ()) -> None:
         self.name = name
         self._command = command
-        self._log = log
+        self.log = log
         self._descriptors = descriptors
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -86,7 +91,7 @@ class Child:
     def _start(self) -> None:
         self.starts += 1
         self._started_at = time.monotonic()
-        with _log_file(self._log) as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self._environment, pass_fds=self._descriptors, preexec_fn=_die_with_parent)
 
@@ -112,10 +117,16 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _log_file(path: Path) -> IO[bytes]:
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
+def rotate(path: Path) -> None:
+    """Copy a log that has grown to `.log.1`, older ones to `.2` and `.3`, and empty it: its writers append and go on."""
+    if not path.exists() or path.stat().st_size <= LOG_BYTES:
+        return
+    for number in range(KEPT_LOGS, 1, -1):
+        older = path.with_suffix(f".log.{number - 1}")
+        if older.exists():
+            older.replace(path.with_suffix(f".log.{number}"))
+    shutil.copyfile(path, path.with_suffix(".log.1"))
+    os.truncate(path, 0)
 
 
 def children(plan: Plan) -> list[Child]:
@@ -124,23 +135,22 @@ def children(plan: Plan) -> list[Child]:
     redis = f"unix://{plan.socket}"
     inside = [plan.python, "-s", "-m"]
     common = ["--home", plan.home, "--url", plan.url, "--redis", redis]
-    environment = _environment(home)
+    environment = {**inside_variables(), "TMPDIR": str(home / "run" / "tmp")}
     return [
         Child("valkey", [plan.valkey, "--port", "0", "--unixsocket", plan.socket, "--unixsocketperm", "700", "--daemonize", "no",
                          "--dir", str(home / "valkey"), "--appendonly", "yes", "--save", "", "--maxclients", "200"],
               log=logs / "valkey.log", environment=environment),
-        Child("server", [*inside, "inside.server", *common, "--descriptor", str(plan.descriptor)],
+        Child("server", [*inside, "inside.server", *common, "--descriptor", str(plan.descriptor), "--passwords", plan.passwords],
               log=logs / "server.log", descriptors=(plan.descriptor,), environment=environment),
         Child("worker", [*inside, "inside.worker", *common], log=logs / "worker.log", environment=environment),
     ]
 
 
-def _environment(home: Path) -> dict[str, str]:
+def inside_variables() -> dict[str, str]:
     """The user's environment without Python's own settings: they would change what is imported, or keep it from being
     compiled once and for all. One thread, since people's work goes on beside it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-            "TMPDIR": str(home / "run" / "tmp")}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def supervise(plan: Plan) -> None:
@@ -157,11 +167,16 @@ def supervise(plan: Plan) -> None:
         signal.signal(number, stop)
     family = children(plan)
     state = Path(plan.home) / "run" / "state.json"
+    look_at_logs = 0.0
     try:
         while not stopping:
             changed = [child.tend() for child in family]
             if any(changed):
                 _write_state(state, family)
+            if time.monotonic() > look_at_logs:
+                look_at_logs = time.monotonic() + ROTATE_SECONDS
+                for child in family:
+                    rotate(child.log)
             readable, _, _ = select.select([sys.stdin], [], [], 0.2)
             # The pipe can be held open by a process that the starter forked, so its parent is watched as well.
             stopping = stopping or os.getppid() != starter or (bool(readable) and not os.read(sys.stdin.fileno(), 1))

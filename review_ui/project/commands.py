@@ -51,6 +51,7 @@ def doctor(
 def serve(
     folder: Dir = Path("."),
     host: Annotated[str, typer.Option(help="Address to listen on; only this machine reaches the default.")] = "127.0.0.1",
+    allow_network: Annotated[bool, typer.Option("--allow-network", help="Let others reach Redpen's own Argilla.")] = False,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Argilla's; else the last one, or a free one.")] = None,
     console_port: Annotated[int | None, typer.Option(min=0, max=65535, help="The console's; else 6901, or a free one.")] = None,
     rounds: Annotated[bool, typer.Option(help="Run what is due beside it, where torch is installed.")] = True,
@@ -60,4 +61,5 @@ def serve(
     from review_ui.project.serve import ServeOptions
     from review_ui.project.serve import serve as run
 
-    run(ServeOptions(folder=folder, host=host, port=port, console_port=console_port, rounds=rounds, as_json=as_json))
+    run(ServeOptions(folder=folder, host=host, allow_network=allow_network, port=port, console_port=console_port, rounds=rounds,
+                     as_json=as_json))

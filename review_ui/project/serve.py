@@ -28,6 +28,8 @@ class ServeOptions:
 
     folder: Path
     host: str = "127.0.0.1"
+    allow_network: bool = False
+    """Let Redpen's own Argilla listen beyond this machine."""
     port: int | None = None
     """Of the Argilla server, when it is Redpen's own. None: the one it had last time, or any free one."""
     console_port: int | None = None
@@ -61,7 +63,8 @@ def serve(options: ServeOptions, *, open_workspace: OpenWorkspace | None = None)
     project = Project.at(options.folder.resolve())
     _ = project.rubric, project.prompts  # a mistake in a file is told before anything starts
     with Stopping() as stopping, ExitStack() as running:
-        console = running.enter_context(ConsoleServer(project.folder, host=options.host, port=options.console_port))
+        console = running.enter_context(ConsoleServer(project.folder, host=_console_host(project, options),
+                                                      port=options.console_port))
         workspace = (open_workspace or argilla)(project, options, running)
         stopping.softly()
         workers = _workers(project, options)
@@ -73,17 +76,34 @@ def serve(options: ServeOptions, *, open_workspace: OpenWorkspace | None = None)
                 worker.tend()
 
 
+def _console_host(project: Project, options: ServeOptions) -> str:
+    """The console has no sign-in: beside Redpen's own Argilla it stays on this machine, wherever that one listens."""
+    if _is_elsewhere(project):
+        return options.host
+    from review_ui.appliance.appliance import LOOPBACK, is_loopback
+
+    return options.host if is_loopback(options.host) else LOOPBACK[0]
+
+
+def _is_elsewhere(project: Project) -> bool:
+    return bool(project.config.argilla.url or os.environ.get("ARGILLA_API_URL"))
+
+
 def argilla(project: Project, options: ServeOptions, running: ExitStack) -> Workspace:
     """The Argilla that `redpen.yaml` or the environment names, once it has answered; else Redpen's own, started."""
-    if project.config.argilla.url or os.environ.get("ARGILLA_API_URL"):
+    if _is_elsewhere(project):
         return _another_argilla(project)
     from feedback.desk.routing import server_rules
     from review_ui.appliance.appliance import Appliance
+    from review_ui.appliance.upgrade import is_current, upgrade
 
     home = project.folder / "argilla"
     first = not (home / "owner.json").exists()
-    appliance = Appliance(home, host=options.host, port=options.port, routing=server_rules(project.config.argilla.routing))
+    appliance = Appliance(home, host=options.host, port=options.port, routing=server_rules(project.config.argilla.routing),
+                          allow_network=options.allow_network, passwords=project.config.argilla.passwords)
     appliance.ensure_environment()
+    if not is_current(home):
+        note(f"the server's packages are new: the data as it was is kept in {upgrade(home).backup}")
     running.callback(appliance.stop)
     started = appliance.start()
     return Workspace(started.url, started.owner_file, started.username, _password(started.owner_file) if first else None)

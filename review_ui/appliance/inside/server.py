@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
-import re
-import sqlite3
+import sys
 from pathlib import Path
 
-from . import stand_ins
+from . import revisions, stand_ins
 from .secrets import secret_key
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, interrupted, owner, pages, repairs, rules, schema, trimming
+    from . import durability, engine, health, interrupted, owner, pages, repairs, rules, schema, signing_in, trimming
 
     repairs.read_records_with_vectors()
     database = home / "argilla.db"
@@ -41,6 +41,8 @@ def main() -> None:
         engine.route(home)
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
     app.add_middleware(pages.SafeHeaders)
+    signing_in.guard(app, json.loads(arguments.passwords) if arguments.passwords else None)
+    health.mount(app, database)
     pages.mount(app)
     durability.fold_log(database)
     _settle_memory()
@@ -53,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--url", required=True)
     parser.add_argument("--redis", required=True)
     parser.add_argument("--descriptor", type=int, required=True)
+    parser.add_argument("--passwords", default="", help="JSON of PasswordRules")
     return parser.parse_args()
 
 
@@ -78,35 +81,18 @@ def configure(home: Path, *, url: str, redis: str) -> None:
 
 def migrate(database: Path) -> None:
     """Bring the tables to this server's version. Alembic is used directly: the server's own command line does not run
-    with a current click."""
-    from argilla_server.database import ALEMBIC_CONFIG_FILE
-
-    if _revision(database) == _newest_revision(Path(ALEMBIC_CONFIG_FILE).parent / "alembic" / "versions"):
+    with a current click. Exits when the database is of a newer server."""
+    at, migrations = revisions.of_database(database), revisions.known()
+    if at is not None and at not in migrations:
+        sys.exit(f"{database} was last used by a newer Argilla server (its migration {at} is unknown to this one). Nothing was "
+                 "changed. Use the newer Redpen again, or restore an older backup with `redpen server restore`.")
+    if at == revisions.newest(migrations):
         return
     from alembic import command
     from alembic.config import Config
+    from argilla_server.database import ALEMBIC_CONFIG_FILE
 
     command.upgrade(Config(ALEMBIC_CONFIG_FILE), "head")
-
-
-def _newest_revision(versions: Path) -> str | None:
-    """The migration that no other follows, read from the files' text: importing Alembic would take a third of a second."""
-    texts = [path.read_text(encoding="utf-8") for path in versions.glob("*.py")]
-    revisions, followed = ({found[1] for text in texts if (found := re.search(rf'^{name} = "(\w+)"', text, re.MULTILINE))}
-                           for name in ("revision", "down_revision"))
-    newest = revisions - followed
-    return newest.pop() if len(newest) == 1 else None
-
-
-def _revision(database: Path) -> str | None:
-    connection = sqlite3.connect(database)
-    try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return row[0] if row else None
-    except sqlite3.OperationalError:
-        return None
-    finally:
-        connection.close()
 
 
 def _settle_memory() -> None:

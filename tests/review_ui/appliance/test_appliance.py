@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from feedback.config import PasswordPolicy
 from feedback.errors import InvalidInput, Locked, RedpenError
 from review_ui.appliance.appliance import Appliance, Running
+from review_ui.appliance.supervisor import LOG_BYTES, rotate
 from tests.review_ui.appliance.desk import Desk, terms
 
 pytestmark = pytest.mark.argilla
@@ -129,9 +132,38 @@ def test_a_port_that_is_taken_is_refused_before_anything_starts(tmp_path: Path) 
     assert processes(tmp_path) == {}
 
 
-def test_only_this_machine_is_listened_on(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"argilla\.host is 0\.0\.0\.0"):
+def test_others_reach_the_server_only_with_a_flag_and_rules_for_passwords(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"say so with --allow-network; set rules for passwords in redpen\.yaml"):
         Appliance(tmp_path, host="0.0.0.0")
+    with pytest.raises(InvalidInput, match="To open it: set rules for passwords"):
+        Appliance(tmp_path, host="0.0.0.0", allow_network=True)
+    with pytest.raises(InvalidInput, match="To open it: say so with --allow-network"):
+        Appliance(tmp_path, host="0.0.0.0", passwords=PasswordPolicy())
+    assert Appliance(tmp_path, host="0.0.0.0", allow_network=True, passwords=PasswordPolicy()).host == "0.0.0.0"
+
+
+def test_a_log_that_has_grown_is_kept_and_emptied_while_it_is_written(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    with log.open("ab") as writer:
+        for size in (3, 2, 1):
+            writer.write(b"x" * (LOG_BYTES + size))
+            writer.flush()
+            rotate(log)
+        writer.write(b"after")
+    assert log.read_bytes() == b"after"
+    assert [path.stat().st_size - LOG_BYTES for path in sorted(tmp_path.glob("server.log.*"))] == [1, 2, 3]
+
+
+def test_a_database_of_a_newer_server_is_left_as_it_is(tmp_path: Path) -> None:
+    home = tmp_path / "argilla"
+    home.mkdir()
+    with closing(sqlite3.connect(home / "argilla.db")) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('ffffffffffff')")
+    before = (home / "argilla.db").read_bytes()
+    with pytest.raises(RedpenError, match=r"(?s)was last used by a newer Argilla server \(its migration ffffffffffff is unknown"):
+        Appliance(home).start()
+    assert (home / "argilla.db").read_bytes() == before
 
 
 def test_a_killed_starter_leaves_nothing_running_and_nothing_in_the_way(tmp_path: Path) -> None:
