@@ -17,6 +17,7 @@ from alignment.sampling_commands import generate
 from feedback.commands import feedback_app
 from feedback.errors import RedpenError
 from feedback.review_commands import review_app
+from review_ui.appliance.commands import server_app
 from review_ui.demo.commands import demo
 from review_ui.project.commands import doctor, init, serve
 from sft.commands import app as sft_app
@@ -29,7 +30,7 @@ for command in (demo, init, doctor, serve):
     app.command()(command)
 sft_app.command("generate")(generate)
 for name, group in (("review", review_app), ("feedback", feedback_app), ("sft", sft_app), ("align", align_app),
-                    ("round", round_app), ("policy", policy_app)):
+                    ("round", round_app), ("policy", policy_app), ("server", server_app)):
     app.add_typer(group, name=name)
 app.command()(verify)
 
