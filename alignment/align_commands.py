@@ -64,6 +64,36 @@ def train_reward(
         typer.echo(f"{out / 'adapter'}: orders {metrics.train_accuracy:.0%} of its {metrics.pairs} training pairs as people did")
 
 
+@align_app.command("rl")
+def train_by_reward(
+    prompts: Annotated[Path, typer.Option(help="A prompts file; held-out families are left out.")],
+    reward: Annotated[Path, typer.Option(help="Folder of the reward model.")],
+    training_sets: Annotated[Path, typer.Option("--training-sets", help="Folder with the pairs.jsonl that the reward model "
+                                                "learned from.")],
+    out: Out,
+    base: BaseModel = None,
+    parent: Annotated[Path | None, typer.Option(help="Adapter folder whose training goes on; it is the reference.")] = None,
+    config: Config = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Train an adapter against a reward model, within limits on what it may change."""
+    from alignment import rl
+    from feedback.prompts import read_prompts
+    from sft.stage_config import stage_config
+
+    stage = stage_config(rl.RlStage, file=config, base=base, overrides=overrides or [])
+    made = rl.run(stage, prompts=read_prompts(prompts), reward=reward, training_sets=training_sets, parent=parent, out=out)
+    metrics = rl.read_metrics(out)
+    if as_json:
+        print_json({"manifest": made, "metrics": metrics})
+    else:
+        ended = f"; stopped: {metrics.stopped}" if metrics.stopped else ""
+        typer.echo(f"{out / 'adapter'}: {metrics.adapter_step} steps on {metrics.prompts} prompts, reward "
+                   f"{metrics.before.reward:.2f} to {metrics.after.reward:.2f}, {metrics.after.kl:.2f} nats from its "
+                   f"reference{ended}")
+
+
 @align_app.command()
 def evaluate(
     snapshots: Annotated[list[Path], typer.Option("--snapshot", help="A sealed audit; may be given again, oldest first.")],

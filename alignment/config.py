@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from alignment.rl_limits import Limits
 from feedback.config import CurationConfig, DeskConfig, QueueConfig, SetsConfig, Share, SplitConfig, Strict, read_yaml
 from sft.config import LoraConfig, ModelConfig, SamplingConfig, SftConfig
 from sft.trainer_fields import checked
@@ -44,6 +45,29 @@ class RewardConfig(Strict):
     @classmethod
     def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
         return checked("RewardConfig", value)
+
+
+class RlConfig(Limits):
+    """The RL stage: the policy is trained against the reward model, after DPO. Off unless asked for."""
+
+    enabled: bool = False
+    algorithm: Literal["rloo", "grpo"] = "rloo"
+    """TRL's trainer: REINFORCE with a leave-one-out baseline, or group-relative policy optimisation."""
+    beta: float = Field(default=0.05, gt=0)
+    """Price of a nat of divergence from the reference; higher is closer."""
+    samples: int = Field(default=4, ge=2)
+    """Answers sampled to each prompt; each is judged against the others."""
+    watched: int = Field(default=64, ge=1)
+    """Prompts on which the policy is measured before and after."""
+    trainer: dict[str, Any] = {}
+    """Any field of TRL's RLOOConfig or GRPOConfig."""
+
+    @model_validator(mode="after")
+    def _fields_are_trls(self) -> Self:
+        if self.trainer:
+            # Numbers written as text are made numbers, as in the other stages.
+            object.__setattr__(self, "trainer", checked("RLOOConfig" if self.algorithm == "rloo" else "GRPOConfig", self.trainer))
+        return self
 
 
 class AuditConfig(Strict):
@@ -108,6 +132,7 @@ class ProjectConfig(Strict):
     sft: SftConfig = SftConfig()
     dpo: DpoConfig = DpoConfig()
     reward: RewardConfig = RewardConfig()
+    rl: RlConfig = RlConfig()
     audit: AuditConfig = AuditConfig()
     gates: GatesConfig = GatesConfig()
     leads: tuple[str, ...] = ()

@@ -143,6 +143,7 @@ def train(r: Round) -> None:
     if not any(trained):
         raise NothingToDo(f"{r.at(steps.SETS)}: too few demonstrations and pairs to train on; see card.json for what was found")
     steps.reward(r)
+    steps.rl(r)
 
 
 def judge(r: Round) -> Decision:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row", Prompt, Completion, ReviewItem)
 
 SNAPSHOT, CURATED, SETS = "01_snapshot", "02_curated", "03_training_sets"
-SFT, DPO, REWARD = "05_sft", "06_dpo", "06_reward"
+SFT, DPO, REWARD, RL = "05_sft", "06_dpo", "06_reward", "06_rl"
 SAMPLES, CHAMPION_SAMPLES = "07_samples", "07_champion_samples"
 AUDIT_ITEMS, AUDIT_SNAPSHOT = "08_audit_items", "09_audit_snapshot"
 EVALUATION, DECISION, QUEUE = "10_evaluation", "11_decision", "12_queue"
@@ -72,7 +72,7 @@ class Round:
     @property
     def candidate_adapter(self) -> Path | None:
         """The adapter this round trained: of its last training step. None in round 0."""
-        done = [step for step in (DPO, SFT) if self.done(step)]
+        done = [step for step in (RL, DPO, SFT) if self.done(step)]
         return self.at(done[0]) / "adapter" if done else None
 
     @property
@@ -200,6 +200,24 @@ def reward(r: Round) -> Path | None:
 
     stage = stage_of.RewardStage(model=config.model, lora=config.lora, reward=config.reward, seed=r.seed)
     return made(r.at(REWARD), stage, [r.at(SETS)], lambda: stage_of.run(stage, training_sets=r.at(SETS), out=r.at(REWARD)))
+
+
+def rl(r: Round) -> Path | None:
+    """Train this round's newest adapter against its reward model; None unless that is enabled and there is one."""
+    config = r.project.config
+    models = int(r.done(REWARD))
+    if not config.rl.enabled and not r.done(RL):
+        return None
+    if not _is_due(r, RL, enabled=config.rl.enabled, found=models, wanted=1, what="reward models"):
+        return None
+    from alignment import rl as stage_of
+
+    stage = stage_of.RlStage(model=config.model, lora=config.lora, rl=config.rl, sampling=config.sampling, split=config.split,
+                             seed=r.seed)
+    trained = [step for step in (DPO, SFT) if r.done(step)]
+    parent = r.at(trained[0]) / "adapter" if trained else r.champion_adapter
+    return made(r.at(RL), stage, [r.at(SETS), r.at(REWARD), *_adapter_hash(parent)], lambda: stage_of.run(
+        stage, prompts=r.project.prompts, reward=r.at(REWARD), training_sets=r.at(SETS), parent=parent, out=r.at(RL)))
 
 
 def samples(r: Round) -> Path:

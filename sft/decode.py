@@ -25,6 +25,8 @@ class Answer:
     """Without the token that ended it."""
     finished: bool
     """False when `max_new_tokens` cut it off."""
+    ended_by: int | None = None
+    """The token that ended it, which the model sampled as well."""
 
 
 def chances(seed: int, prompt_id: str, *, count: int, length: int) -> Any:
@@ -60,7 +62,7 @@ def answer(model: Any, prompts: Sequence[list[int]], *, chances_R_N: Any, sampli
             tokens = state.keep(going, tokens)
             state.advance(tokens)
     lengths = [int(end) for end in ended_at]
-    return [Answer(ids=row[:end] if end >= 0 else row, finished=end >= 0)
+    return [Answer(ids=row[:end], finished=True, ended_by=row[end]) if end >= 0 else Answer(ids=row, finished=False)
             for row, end in zip(taken.tolist(), lengths, strict=True)]
 
 

@@ -14,7 +14,7 @@ from feedback.errors import InvalidInput, MissingPart
 from sft.config import ModelConfig
 from sft.model import device_of, dtype_of
 from sft.silence import quiet
-from sft.trainer_fields import Kind
+from sft.trainer_fields import Kind, fields
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ def trainer_arguments(recipe: Recipe, given: Mapping[str, Any], *, model: ModelC
         settings = {**_by_device(model, given), **_by_size(recipe, given, rows), **_checkpoints(given),
                     "run_name": f"{folder.parent.name}/{folder.name.removesuffix('.partial')}", **given}
         try:
-            # No max_length: rows too long were dropped and counted, so TRL shall not cut any unseen.
-            made = getattr(trl, recipe.kind)(**settings, output_dir=str(scratch), seed=seed, max_length=None,
+            made = getattr(trl, recipe.kind)(**_uncut(recipe.kind), **settings, output_dir=str(scratch), seed=seed,
                                              disable_tqdm=True, logging_nan_inf_filter=False)
         except (ValueError, TypeError, ImportError) as error:
             raise InvalidInput(f"trainer: TRL's {recipe.kind} refuses it: {str(error).strip()}") from None
@@ -65,6 +64,11 @@ def trainer_arguments(recipe: Recipe, given: Mapping[str, Any], *, model: ModelC
         # Several GPUs in one process would mean DataParallel, which TRL cannot train; `accelerate launch` uses them all.
         made._n_gpu = 1
     return made
+
+
+def _uncut(kind: Kind) -> dict[str, None]:
+    """No max_length where TRL has one: rows too long were dropped and counted, so it shall not cut any unseen."""
+    return {"max_length": None} if "max_length" in fields(kind) else {}
 
 
 def _need_trackers(report_to: str | Sequence[str] | None) -> None:

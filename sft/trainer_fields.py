@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["SFTConfig", "DPOConfig", "RewardConfig"]
+Kind = Literal["SFTConfig", "DPOConfig", "RewardConfig", "RLOOConfig", "GRPOConfig"]
 
 SOURCES = {
     "SFTConfig": ("trl", "trainer/sft_config.py"),
     "DPOConfig": ("trl", "trainer/dpo_config.py"),
     "RewardConfig": ("trl", "trainer/reward_config.py"),
+    "RLOOConfig": ("trl", "trainer/rloo_config.py"),
+    "GRPOConfig": ("trl", "trainer/grpo_config.py"),
     "_BaseConfig": ("trl", "trainer/base_config.py"),
     "TrainingArguments": ("transformers", "training_args.py"),
 }
@@ -37,7 +39,11 @@ OWNED = {
     "seed": "set the project's seed instead",
     "data_seed": "set the project's seed instead",
     "max_length": "set model.max_length instead",
-    "beta": "set dpo.beta instead",
+    "beta": "set dpo.beta or rl.beta instead",
+    "num_generations": "set rl.samples instead", "num_generations_eval": "set rl.samples instead",
+    "max_completion_length": "set sampling.max_new_tokens instead", "temperature": "set sampling.temperature instead",
+    "top_p": "set sampling.top_p instead", "num_iterations": _STAGE, "steps_per_generation": _STAGE,
+    "generation_batch_size": "set per_device_train_batch_size and gradient_accumulation_steps instead",
     "model_init_kwargs": "the base is loaded as model: says",
     "trust_remote_code": "set model.trust_remote_code instead",
     "resume_from_checkpoint": "a stage resumes by itself",

@@ -78,4 +78,5 @@ def sampling_arguments(sampling: SamplingConfig, *, seed: int, name: str, stop: 
 
 def _answer(output: Any, stop: Sequence[int]) -> Answer:
     ids = list(output.token_ids)
-    return Answer(ids=[i for i in ids if i not in stop], finished=output.finish_reason == "stop")
+    ended_by = next((i for i in ids if i in stop), None)
+    return Answer(ids=[i for i in ids if i not in stop], finished=output.finish_reason == "stop", ended_by=ended_by)

@@ -27,7 +27,7 @@ ORDER = {
     "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
             "generate", "best_of", "augment", "pretrain", "trainer_args", "watching", "training", "train", "stage_config",
             "commands"),
-    "alignment": ("config", "project", "pairs", "ranked", "dpo", "reward", "estimating", "rl_limits", "rl_trainer", "rl",
+    "alignment": ("rl_limits", "config", "project", "pairs", "ranked", "dpo", "reward", "estimating", "rl_trainer", "rl",
                   "evaluation", "selection", "gates", "registry", "steps", "rounds", "overview", "leads", "trail", "export",
                   "sampling_commands", "align_commands", "commands"),
     "review_ui": ("appliance", "console", "project", "demo", "cli"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from alignment import steps
 from feedback.lineage import MANIFEST, read_manifest
 
-TRAINING = (steps.SFT, steps.DPO, steps.REWARD)
+TRAINING = (steps.SFT, steps.DPO, steps.REWARD, steps.RL)
 SAMPLING = (steps.SAMPLES, steps.CHAMPION_SAMPLES, f"{steps.QUEUE}_samples")
 
 

@@ -152,3 +152,17 @@ def test_only_a_pass_can_be_approved(project):
         rounds.approve(project, 1, gate="advance", decline=False, actor="sim-lead", reason="looks fine to me")
     with project.open_store() as store:
         assert registry.champion(store) is None
+
+
+def test_with_rl_the_candidate_is_of_that_step(tmp_path, base):
+    project = tiny_project(tmp_path / "desk", base, rl={"enabled": True, "max_kl": 1000, "max_length_growth": 50, "watched": 4,
+                                                        "trainer": {"max_steps": 1, "learning_rate": 1e-2}})
+    rounds.run(project)
+    review(project)
+    rounds.run(project)
+    with project.open_store() as store:
+        r = steps.Round(project, store, 1)
+        assert r.candidate_adapter == project.round(1) / steps.RL / "adapter"
+    answers = steps.read_rows(project.round(1) / steps.SAMPLES / "completions.jsonl", steps.Completion)
+    assert {row.policy_id for row in answers} == {registry.policy_of(project.round(1) / steps.RL / "adapter")}
+    assert trail.problems(project) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
@@ -13,10 +14,10 @@ from feedback.config import read_yaml, validate
 from feedback.errors import InvalidInput
 from sft.config import SftConfig
 from sft.silence import quiet
-from sft.trainer_fields import OWNED, as_typed, fields, problems
+from sft.trainer_fields import OWNED, Kind, as_typed, fields, problems
 
 
-@pytest.mark.parametrize("kind", ["SFTConfig", "DPOConfig", "RewardConfig"])
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_the_fields_read_from_source_are_those_of_the_dataclass(kind):
     with quiet():
         import trl
@@ -26,7 +27,7 @@ def test_the_fields_read_from_source_are_those_of_the_dataclass(kind):
 
 
 def test_no_field_that_redpen_decides_is_one_that_trl_no_longer_has():
-    every = {name for kind in ("SFTConfig", "DPOConfig", "RewardConfig") for name in fields(kind)}
+    every = {name for kind in get_args(Kind) for name in fields(kind)}
     assert set(OWNED) - every == {"no_cuda"}
 
 
