@@ -202,6 +202,16 @@ class Flag(StrEnum):
     ABSTAINS = "says it does not know"
 
 
+class Quarantine(Strict):
+    """A reviewer whose ratings count for nothing until the quarantine is lifted. They stay where they are."""
+
+    reviewer_id: ReviewerId
+    reason: str
+    actor: str
+    """The lead who approved it."""
+    at: AwareDatetime
+
+
 class GoldAnswer(Strict):
     """What is known about the completion of a gold item."""
 

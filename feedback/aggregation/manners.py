@@ -9,7 +9,7 @@ Legend: G manners, K labels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import TypeAlias
 
@@ -23,6 +23,9 @@ PRIOR_RIGHT, PRIOR_WRONG = 6.0, 2.0
 
 SEVERITY_SPREAD = 0.4
 """Standard deviation of severities beforehand, in steps of a five-point scale."""
+SEVERITIES = tuple(0.3 * step for step in range(-5, 6))
+SPREADS = (0.3, 0.5, 0.8, 1.2, 2.0)
+"""The severities and spreads that a manner may have, in the same steps."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""
 LAPSES = {0.02: 0.7, 0.25: 0.3}
@@ -43,6 +46,8 @@ class Manners:
     """Of all reviewers, beforehand (G); adds up to 1."""
     ordered: bool
     """The labels are a scale."""
+    mirror: NDArray[np.intp]
+    """The manner that is as lenient as this one is strict, or itself where there is none such (G)."""
 
     @cached_property
     def accuracy(self) -> Numbers:
@@ -81,15 +86,17 @@ class Manners:
         return labels[None, :] - labels[:, None]
 
 
+@lru_cache(maxsize=32)
 def of_labels(count: int) -> Manners:
     """Accuracies from 0.02 to 0.98 for `count` unordered labels.
 
     One label throughout is no manner of its own here: where nearly all answers are alike, everybody looks so.
     """
     table, share = _accuracies(count, 49)
-    return Manners(table=table, share=share, ordered=False)
+    return Manners(table=table, share=share, ordered=False, mirror=np.arange(len(share)))
 
 
+@lru_cache(maxsize=32)
 def of_scale(levels: int) -> Manners:
     """Severities, spreads and lapses for a scale of `levels` evenly spaced numbers."""
     measured, share = _measured(levels)
@@ -101,7 +108,10 @@ def of_scale(levels: int) -> Manners:
              "constant": (_constant(levels), np.full(levels, 1 / levels)),
              "accuracy": (right, rightness)}
     table = np.concatenate([tables for tables, _ in kinds.values()])
-    return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True,
+    # The measured manners come first: lapses, in them severities, in them spreads.
+    mirror, measures = np.arange(len(table)), len(LAPSES) * len(share)
+    mirror[:measures] = mirror[:measures].reshape(len(LAPSES), len(SEVERITIES), len(SPREADS))[:, ::-1].ravel()
+    return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True, mirror=mirror,
                    share=np.concatenate([SHARE_OF[kind] * shares for kind, (_, shares) in kinds.items()]))
 
 
@@ -118,7 +128,7 @@ def _measured(levels: int) -> tuple[Numbers, Numbers]:
     from scipy.special import ndtr
 
     step = max(1.0, (levels - 1) / 4)
-    grid = np.array(list(product(np.arange(-1.5, 1.51, 0.3), (0.3, 0.5, 0.8, 1.2, 2.0))))
+    grid = np.array(list(product(SEVERITIES, SPREADS)))
     truth, said = np.arange(levels)[None, :, None], np.arange(levels)[None, None, :]
     centre, spread = truth + step * grid[:, 0, None, None], step * grid[:, 1, None, None]
     above = np.where(said == levels - 1, 1.0, ndtr((said + 0.5 - centre) / spread))

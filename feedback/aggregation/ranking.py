@@ -1,4 +1,4 @@
-"""Rankings of K answers by several reviewers, pair by pair."""
+"""Rankings of K answers by several reviewers, pair by pair, everybody alike: the majority beside which weighing is shown."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ Beaten = Mapping[CompletionId, set[CompletionId]]
 
 
 def compare(answers: Sequence[RankAnswer], completions: Sequence[CompletionId]) -> tuple[PairVerdict, ...]:
-    """A verdict on each of the K(K-1)/2 pairs of `completions`, the lower id first.
+    """A verdict by majority on each of the K(K-1)/2 pairs of `completions`, the lower id first.
 
     Per pair the outcome (first, second, tie) with the most votes holds, and a shared lead is undecided. Preferences that
     run in a circle (a over b over c over a) contradict each other and are undecided as well: no ranking agrees with them.
     """
     tiers = [_tier_of(answer) for answer in answers]
     pairs = [_compare_two(tiers, first, second) for first, second in combinations(sorted(completions), 2)]
+    return without_circles(pairs)
+
+
+def without_circles(pairs: Sequence[PairVerdict]) -> tuple[PairVerdict, ...]:
+    """The same pairs, those undecided whose preferences run in a circle."""
     beaten = _beaten(pairs)
     return tuple(_undecided(pair) if _runs_in_a_circle(pair, beaten) else pair for pair in pairs)
 
@@ -69,7 +74,7 @@ def _tier_of(answer: RankAnswer) -> dict[CompletionId, int]:
 
 
 def _compare_two(tiers: Sequence[Mapping[CompletionId, int]], first: CompletionId, second: CompletionId) -> PairVerdict:
-    votes = Counter(_vote(t[first], t[second]) for t in tiers if first in t and second in t)
+    votes = Counter(vote_on(t, first, second) for t in tiers if first in t and second in t)
     most = max(votes.values(), default=0)
     leaders = [outcome for outcome, count in votes.items() if count == most]
     outcome = leaders[0] if len(leaders) == 1 else Outcome.UNDECIDED
@@ -84,10 +89,11 @@ def _compare_two(tiers: Sequence[Mapping[CompletionId, int]], first: CompletionI
     return PairVerdict(first=first, second=second, outcome=outcome, reversed_probability=doubt)
 
 
-def _vote(tier_of_first: int, tier_of_second: int) -> Outcome:
-    if tier_of_first == tier_of_second:
+def vote_on(place: Mapping[CompletionId, int], first: CompletionId, second: CompletionId) -> Outcome:
+    """What a ranking says about two of its answers; `place`: the tier of each, 0 for the best."""
+    if place[first] == place[second]:
         return Outcome.TIE
-    return Outcome.FIRST if tier_of_first < tier_of_second else Outcome.SECOND
+    return Outcome.FIRST if place[first] < place[second] else Outcome.SECOND
 
 
 def _beaten(pairs: Sequence[PairVerdict]) -> Beaten:

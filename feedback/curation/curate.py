@@ -84,7 +84,8 @@ def curate(contents: Contents, config: CurationConfig) -> Curated:
     ratings = _kept(_rating(rating, ledger) for rating in contents.ratings)
     rewrites = _kept(_rewrite(rating, config, ledger) for rating in sorted(ratings, key=lambda row: row.id))
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
-                    reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items))
+                    reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items),
+                    quarantined=contents.quarantined)
     return Curated(contents=kept, rewrites=tuple(rewrites),
                    dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),
                    changed=tuple(sorted(ledger.changed, key=lambda row: (row.kind, row.id, row.step))),

@@ -1,7 +1,7 @@
 """Snapshots: what was rated, copied up to a moment and hashed. A round works on one and never looks at the store again.
 
-The files: prompts.jsonl, completions.jsonl, items.jsonl, ratings.jsonl, reviewers.jsonl, gold.jsonl, rubric.json, each sorted
-by id. Only rated items are in them, with their prompts and completions, so the same ratings give the same bytes whatever else
+The files: prompts, completions, items, ratings, reviewers, gold and quarantined (each .jsonl, sorted by id), and rubric.json.
+Only rated items are in them, with their prompts and completions, so the same ratings give the same bytes whatever else
 has been queued since. The ratings of gold items come along, whatever is sealed: they tell how reliable the reviewers are.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,8 @@ from feedback.ids import CompletionId, ItemId, PromptId, RatingId, ReviewerId, c
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import Manifest, changed_files, read_manifest, writing
 from feedback.rubric import Rubric
-from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Rating, Reviewer, ReviewItem
+from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Quarantine, Rating, Reviewer, ReviewItem
+from feedback.store.quarantine import quarantined
 from feedback.store.store import Store
 
 Value = TypeVar("Value")
@@ -42,6 +43,8 @@ class Contents:
     rubric: Rubric
     gold: tuple[GoldAnswer, ...] = field(default=(), kw_only=True)
     """What is known of the rated gold items."""
+    quarantined: tuple[Quarantine, ...] = field(default=(), kw_only=True)
+    """Reviewers whose ratings, which are here, count for nothing."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,15 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     inputs = {"ratings": content_hash("ratings", [row.id for row in contents.ratings]), "rubric": rubric.hash}
     if contents.gold:
         inputs["gold"] = content_hash("gold", [row.model_dump(mode="json") for row in contents.gold])
+    quarantine = {row.reviewer_id: row for row in quarantined(store, until)}
+    contents = replace(contents, quarantined=tuple(quarantine[row.id] for row in contents.reviewers if row.id in quarantine))
+    if contents.quarantined:
+        inputs["quarantined"] = content_hash("quarantined", [row.model_dump(mode="json") for row in contents.quarantined])
     config = {"purpose": purpose, "rounds": None if rounds is None else sorted(rounds)}
     with writing(out, stage="seal", inputs=inputs, config=config) as draft:
         draft.counts.update(write_contents(contents, draft.folder))
         draft.counts["ratings_deleted"] = len(latest) - len(live)
+        draft.counts["ratings_in_quarantine"] = sum(row.reviewer_id in quarantine for row in contents.ratings)
         draft.counts["ratings_under_another_rubric"] = sum(row.rubric != rubric.hash for row in contents.ratings)
         (draft.logs / "seal.json").write_text(json.dumps({"store": store.name, "until": str(until)}), encoding="utf-8")
     return read_manifest(out)
@@ -122,6 +130,8 @@ def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:
 
 
 def _id(value: Any) -> str:
+    if isinstance(value, Quarantine):
+        return str(value.reviewer_id)
     return str(value.item_id if isinstance(value, GoldAnswer) else value.id)
 
 
@@ -145,7 +155,8 @@ def write_contents(contents: Contents, folder: Path) -> dict[str, int]:
 
 def _lists(contents: Contents) -> dict[str, Sequence[BaseModel]]:
     return {"prompts": contents.prompts, "completions": contents.completions, "items": contents.items,
-            "ratings": contents.ratings, "reviewers": contents.reviewers, "gold": contents.gold}
+            "ratings": contents.ratings, "reviewers": contents.reviewers, "gold": contents.gold,
+            "quarantined": contents.quarantined}
 
 
 def read_snapshot(folder: Path) -> Snapshot:
@@ -163,6 +174,12 @@ def read_snapshot(folder: Path) -> Snapshot:
         items=tuple(read_rows(folder / "items.jsonl", ReviewItem)),
         ratings=tuple(read_rows(folder / "ratings.jsonl", Rating)),
         reviewers=tuple(read_rows(folder / "reviewers.jsonl", Reviewer)),
-        # Snapshots of Redpen 0.1 have no gold; a lost file was told above.
+        # Snapshots of Redpen 0.1 have neither; a lost file was told above.
         gold=tuple(read_rows(folder / "gold.jsonl", GoldAnswer)) if (folder / "gold.jsonl").exists() else (),
+        quarantined=_quarantined_in(folder),
         rubric=validate(rubric, Rubric, source=str(folder / "rubric.json")), folder=folder, hash=manifest.hash)
+
+
+def _quarantined_in(folder: Path) -> tuple[Quarantine, ...]:
+    path = folder / "quarantined.jsonl"
+    return tuple(read_rows(path, Quarantine)) if path.exists() else ()

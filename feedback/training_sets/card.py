@@ -33,6 +33,8 @@ class SetsCard(Strict):
     """Families that ask the same or nearly the same, and so lie on one side."""
     verdicts: dict[str, int]
     """Outcome -> rated answers; `undecided` where reviewers are split."""
+    beside_majority: dict[str, int] = {}
+    """How these verdicts, which weigh the reviewers, compare with a plain majority's: outcome -> rated answers."""
     demonstrations: dict[str, int]
     """Origin -> SFT examples."""
     demonstrations_merged: int
@@ -63,7 +65,7 @@ def make_card(contents: Contents, material: Material, held_out: frozenset[Family
         ratings=len(contents.ratings), ratings_left_out=dict(material.left_out),
         prompts={"train": len(contents.prompts) - held, "held_out": held},
         families={"train": len(families - held_out), "held_out": len(families & held_out)},
-        joined=joined, verdicts=dict(sorted(outcomes.items())),
+        joined=joined, verdicts=dict(sorted(outcomes.items())), beside_majority=dict(material.verdicts.beside_majority),
         demonstrations={origin: sum(row.origin == origin for row in demonstrations.examples)
                         for origin in ("rewrite", "accepted")},
         demonstrations_merged=demonstrations.merged, verdicts_refused=dict(demonstrations.refused),

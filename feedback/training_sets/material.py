@@ -70,9 +70,11 @@ def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: froze
     """
     prompts = {prompt.id: prompt for prompt in contents.prompts}
     refused = {item.id: reason for item in contents.items if (reason := _refusal(item, prompts[item.prompt_id], held_out))}
+    out = {row.reviewer_id: f"its reviewer is in quarantine: {row.reason}" for row in contents.quarantined}
+    reasons = {row.id: reason for row in contents.ratings if (reason := out.get(row.reviewer_id) or refused.get(row.item_id))}
     kept = replace(_plain(contents), items=tuple(item for item in contents.items if item.id not in refused),
-                   ratings=tuple(rating for rating in contents.ratings if rating.item_id not in refused))
-    left_out = sorted(Counter(refused[row.item_id] for row in contents.ratings if row.item_id in refused).items())
+                   ratings=tuple(rating for rating in contents.ratings if rating.id not in reasons))
+    left_out = sorted(Counter(reasons.values()).items())
     gold = {item.id: item for item in contents.items if item.purpose is Purpose.GOLD}
     weighed = replace(kept, items=(*kept.items, *gold.values()),
                       ratings=(*kept.ratings, *(rating for rating in contents.ratings if rating.item_id in gold)))
@@ -84,7 +86,7 @@ def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: froze
 def _plain(contents: Contents) -> Contents:
     """Without the folder that a Snapshot knows it was read from: narrowed, it is no longer that folder's."""
     return Contents(prompts=contents.prompts, completions=contents.completions, items=contents.items, ratings=contents.ratings,
-                    reviewers=contents.reviewers, rubric=contents.rubric, gold=contents.gold)
+                    reviewers=contents.reviewers, rubric=contents.rubric, gold=contents.gold, quarantined=contents.quarantined)
 
 
 def _refusal(item: ReviewItem, prompt: Prompt, held_out: frozenset[FamilyId]) -> str | None:

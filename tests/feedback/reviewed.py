@@ -13,6 +13,7 @@ from feedback.schemas import (
     Completion,
     Decoding,
     Flag,
+    GoldAnswer,
     Message,
     Prompt,
     Purpose,
@@ -45,6 +46,7 @@ class Bench:
         self.completions: dict[CompletionId, Completion] = {}
         self.items: list[ReviewItem] = []
         self.ratings: list[Rating] = []
+        self.gold: list[GoldAnswer] = []
 
     def prompt(self, text: str, *, family: str | None = None, answerable: bool = True, critical: bool = False) -> Prompt:
         """A question; asked for twice it is the same one."""
@@ -78,6 +80,12 @@ class Bench:
             self._rating(item, number, RankAnswer(tiers=named, rewrite=rewrite))
         return shown
 
+    def known(self, shown: Completion, verdict: str) -> None:
+        """The right answer to the gold item that shows this completion."""
+        item, = (item for item in self.items if item.completion_ids == (shown.id,))
+        self.gold.append(GoldAnswer(item_id=item.id, completion_id=shown.id, verdict=VerdictValue(verdict), hallucinated=None,
+                                    criteria={}))
+
     def _item(self, queue: Queue, shown: Sequence[Completion], purpose: Purpose) -> ReviewItem:
         item = ReviewItem.of(queue=queue, purpose=purpose, round=1, prompt_id=shown[0].prompt_id,
                              completion_ids=[row.id for row in shown])
@@ -97,7 +105,8 @@ class Bench:
                         completions=tuple(sorted(self.completions.values(), key=lambda row: row.id)),
                         items=tuple(sorted(self.items, key=lambda row: row.id)),
                         ratings=tuple(sorted(self.ratings, key=lambda row: row.id)),
-                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=RUBRIC)
+                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=RUBRIC,
+                        gold=tuple(self.gold))
 
     @property
     def rewrites(self) -> dict[RatingId, str]:

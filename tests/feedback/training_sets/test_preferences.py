@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.aggregation.ranking import reversed_probability
 from feedback.schemas import Flag, Outcome, PairVerdict, PreferencePair
 from feedback.training_sets.write import TrainingSets, build
 from tests.feedback.reviewed import Bench, rate
@@ -34,9 +33,12 @@ def test_a_ranking_gives_a_pair_for_every_two_answers_not_tied() -> None:
 def test_the_margin_counts_tiers_and_the_doubt_counts_votes() -> None:
     bench = Bench()
     bench.ranked("q", ["a", "b", "c"], by=[[[0], [1], [2]], [[0], [1, 2]]])
+    alone = Bench()
+    alone.ranked("q", ["a", "b", "c"], by=[[[0], [1], [2]]])
     pair = next(pair for pair in built(bench).pairs if (pair.chosen, pair.rejected) == ("a", "c"))
     assert pair.margin == pytest.approx(1.5)  # (2 + 1) / 2
-    assert pair.reversed_probability == pytest.approx(reversed_probability(2, 0))
+    one_word, = (pair for pair in built(alone).pairs if (pair.chosen, pair.rejected) == ("a", "c"))
+    assert 0 < pair.reversed_probability < one_word.reversed_probability
 
 
 def test_a_batch_of_ties_gives_no_pair_and_says_so() -> None:
@@ -65,8 +67,8 @@ def test_a_correct_answer_is_preferred_to_an_incorrect_one_of_the_same_question(
     assert (pair.chosen, pair.rejected, pair.origin) == ("right", "wrong", "verdict")
     assert pair.sources.completions == tuple(sorted((good.id, bad.id)))
     assert len(pair.sources.ratings) == 2
-    # Each verdict is right with 0.8: both wrong 0.2 * 0.2, both right 0.8 * 0.8
-    assert pair.reversed_probability == pytest.approx(0.04 / (0.04 + 0.64))
+    # Each verdict is right with 0.75 (Beta(6, 2)): both wrong 0.25 * 0.25, both right 0.75 * 0.75
+    assert pair.reversed_probability == pytest.approx(0.0625 / (0.0625 + 0.5625), abs=0.001)
 
 
 @pytest.mark.parametrize("worse", [rate(criteria={"safety": 1}), rate("partially correct", flags=[Flag.HALLUCINATED])])
