@@ -11,7 +11,7 @@ from feedback.terminal import print_json
 
 align_app = typer.Typer(help="Train on preferences, and measure.", no_args_is_help=True)
 
-Sets = Annotated[Path, typer.Option("--training-sets", help="Folder with pairs.jsonl.")]
+Sets = Annotated[Path, typer.Option("--training-sets", help="Folder with rankings.jsonl and pairs.jsonl.")]
 BaseModel = Annotated[str | None, typer.Option("--base", help="Folder, hub id or `smollm2`; instead of the configured one.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write. The same command resumes what was interrupted.")]
 Config = Annotated[Path | None, typer.Option("--config", help="A project's redpen.yaml; its sections for this stage count.")]
@@ -61,7 +61,8 @@ def train_reward(
     if as_json:
         print_json({"manifest": made, "metrics": metrics})
     else:
-        typer.echo(f"{out / 'adapter'}: orders {metrics.train_accuracy:.0%} of its {metrics.pairs} training pairs as people did")
+        typer.echo(f"{out}: {len(metrics.members)} members; ordered as people did: {metrics.train_accuracy:.0%} of "
+                   f"{metrics.pairs} training pairs; on families not seen {metrics.held_out_accuracy}")
 
 
 @align_app.command("rl")

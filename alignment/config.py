@@ -7,16 +7,23 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from alignment.ranked.settings import RankedConfig, RowsConfig
 from alignment.rl_limits import Limits
 from feedback.config import CurationConfig, DeskConfig, QueueConfig, SetsConfig, Share, SplitConfig, Strict, read_yaml
 from sft.config import LoraConfig, ModelConfig, SamplingConfig, SftConfig
 from sft.trainer_fields import checked
 
+Engine = Literal["ranked", "trl"]
+"""`ranked`: rankings.jsonl through Redpen's packed trainers, each answer computed once; `trl`: pairs.jsonl through TRL's own."""
 
-class DpoConfig(Strict):
-    """The DPO stage."""
+
+class DpoConfig(RankedConfig):
+    """The DPO stage. All but the last few settings are the ranked engine's; TRL's own are set under `trainer`."""
 
     enabled: bool = True
+    engine: Engine = "ranked"
+    """`ranked` computes each answer once, whatever it is compared with, and weighs every pair by its posterior; `trl` runs stock
+    TRL on the expanded pairs, each counted as certain."""
     beta: float = Field(default=0.1, gt=0)
     """How closely the policy stays to its reference; higher is closer."""
     reference: Literal["round", "initial"] = "round"
@@ -24,27 +31,53 @@ class DpoConfig(Strict):
     min_pairs: int = Field(default=1, ge=1)
     """With fewer pairs the round skips the stage."""
     trainer: dict[str, Any] = {}
-    """Any field of TRL's DPOConfig."""
+    """Any field of TRL's DPOConfig. With `engine: ranked` a batch counts rankings, not pairs."""
 
     @field_validator("trainer")
     @classmethod
     def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
         return checked("DPOConfig", value)
 
+    @model_validator(mode="after")
+    def _settings_belong_to_the_engine(self) -> Self:
+        _refuse_unused(self, RankedConfig, "set `trainer.loss_type` and what goes with it instead")
+        return self
 
-class RewardConfig(Strict):
-    """The reward-model stage. Its model chooses what people see next."""
+
+class RewardConfig(RowsConfig):
+    """The reward-model stage: an ensemble whose members' mean is the reward and whose disagreement is its doubt."""
 
     enabled: bool = True
+    engine: Engine = "ranked"
+    """As `dpo.engine`."""
+    ensemble: int = Field(default=3, ge=1, le=16)
+    """Members: each an adapter and a head of its own on the one base, from its own seed, order and weights of the families.
+    Training and scoring cost so many times as much."""
+    held_out: Share = 0.2
+    """Share of prompt families that each member never sees, others for each member: accuracy is measured there. 0: not at all."""
+    caution: float = Field(default=1.0, ge=0)
+    """Standard deviations of the members that the lower bound of a reward lies under their mean."""
     min_pairs: int = Field(default=8, ge=2)
     """With fewer pairs the round skips the stage."""
     trainer: dict[str, Any] = {}
-    """Any field of TRL's RewardConfig."""
+    """Any field of TRL's RewardConfig. With `engine: ranked` a batch counts rankings, not pairs."""
 
     @field_validator("trainer")
     @classmethod
     def _fields_are_trls(cls, value: dict[str, Any]) -> dict[str, Any]:
         return checked("RewardConfig", value)
+
+    @model_validator(mode="after")
+    def _settings_belong_to_the_engine(self) -> Self:
+        _refuse_unused(self, RowsConfig, "TRL's trainer has nothing like it")
+        return self
+
+
+def _refuse_unused(config: DpoConfig | RewardConfig, engine: type[RowsConfig], instead: str) -> None:
+    """Raise ValueError for settings of the ranked engine beside `engine: trl`: nothing is ignored silently."""
+    changed = [name for name, field in engine.model_fields.items() if getattr(config, name) != field.default]
+    if config.engine == "trl" and changed:
+        raise ValueError(f"{', '.join(changed)} can only be set with engine: ranked, and engine is trl; {instead}")
 
 
 class RlConfig(Limits):

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from alignment import dpo_pairs
 from alignment.config import DpoConfig
-from alignment.pairs import EncodedPair, encode_pairs, read_pairs
+from alignment.pairs import read_pairs
+from alignment.rankings import pairs_per_ranking, read_ranked_sets
 from feedback.errors import StageRefused
-from feedback.lineage import Manifest, read_manifest
-from feedback.terminal import tracked
-from sft.adapters import check_base, input_hash, parent_id, save_adapter
+from feedback.lineage import Draft, Manifest, read_manifest
+from feedback.schemas import PreferencePair, RankedSet
+from sft.adapters import check_base, input_hash, parent_id, read_policy, save_adapter
 from sft.model import Base, is_exact, load_base, set_threads
 from sft.silence import quiet
-from sft.trainer_args import Recipe, is_main_process, trainer_arguments, world_size
+from sft.trainer_args import Recipe, is_main_process, trainer_arguments
 from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
 
 RECIPE = Recipe(kind="DPOConfig", learning_rate=5e-5, batch_size=8, epochs=2, fewest_steps=30, most_epochs=5)
+"""The batch is counted in pairs; the ranked engine takes as many rankings as hold about so many."""
 TOLERANCE = 1e-3
 """How far from ln 2 the first loss may lie in float32: rounding of two forwards that are the same on paper."""
 TOLERANCE_ROUNDED = 2e-2
 """The same for a base held in fewer bits."""
+RECORD = "engine.json"
+"""In the stage's logs: what the ranked engine did, as far as it depends on the machine and on what was computed before."""
 
 
 class DpoStage(StageConfig):
@@ -31,14 +38,26 @@ class DpoStage(StageConfig):
     dpo: DpoConfig = DpoConfig()
 
 
+@dataclass(frozen=True)
+class Start:
+    """What training starts from."""
+
+    base: Base
+    model: Any
+    parent: Path | None
+    reference: Path | None
+    """The adapter to stay close to; None for the parent itself."""
+
+
 def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference: Path | None = None, out: Path) -> Manifest:
-    """Train the parent's adapter on `training_sets`/pairs.jsonl and write it to `out`/adapter.
+    """Train the parent's adapter on `training_sets`/rankings.jsonl (engine `trl`: pairs.jsonl) and write it to `out`/adapter.
 
     The reference is a frozen copy of the parent (without one, the base), or the adapter `reference`. Raises NothingToDo without
-    a pair that fits, InvalidInput for pairs that prefer nothing, StageRefused when the first loss shows a wrong reference or
+    a pair that fits, InvalidInput for rows that prefer nothing, StageRefused when the first loss shows a wrong reference or
     when training came to nothing.
     """
-    pairs = read_pairs(training_sets)
+    ranked = config.dpo.engine == "ranked"
+    rows = read_ranked_sets(training_sets) if ranked else read_pairs(training_sets)
     sets = sets_hash(training_sets)
     adapters = {name: path for name, path in (("parent", parent), ("reference", reference)) if path}
     inputs = {"training_sets": sets} | {name: input_hash(path) for name, path in adapters.items()}
@@ -46,35 +65,53 @@ def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference
         draft.threads = set_threads(config.model)
         base = load_base(config.model)
         model = start_adapter(base, parent, config.lora, seed=config.seed)
-        rows = encode_pairs(pairs, base.tokenizer, max_length=config.model.max_length, counts=draft.counts)
-        trainer = _trainer(config, base, model, rows, scratch=draft.scratch)
-        if reference:
-            use_reference(model, reference, base=base)
-        if _may_precompute(config):
-            precompute_reference(trainer)
-        tolerance = TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED
-        check_first_loss(trainer, moved=reference is not None, tolerance=tolerance)
+        start = Start(base=base, model=model, parent=parent, reference=reference)
+        trainer = _ranked_trainer(config, start, rows, draft) if ranked else _stock_trainer(config, start, rows, draft)
+        loss = first_loss(trainer, type(trainer).plain_loss if ranked else dpo_pairs.plain_loss, moved=reference is not None)
+        refuse_wrong_reference(loss, tolerance=TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED)
         train(trainer, draft, title="DPO")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="dpo",
                          training_sets=sets)
+            if ranked:
+                (draft.logs / RECORD).write_text(json.dumps(trainer.record(), indent=1) + "\n", encoding="utf-8")
     return read_manifest(out)
 
 
-def _trainer(config: DpoStage, base: Base, model: Any, rows: Sequence[EncodedPair], *, scratch: Path) -> Any:
+def _ranked_trainer(config: DpoStage, start: Start, rows: Sequence[RankedSet], draft: Draft) -> Any:
     given = {name: value for name, value in config.dpo.trainer.items() if name != "precompute_ref_log_probs"}
-    arguments = trainer_arguments(RECIPE, given | {"beta": config.dpo.beta}, model=config.model, seed=config.seed, rows=len(rows),
-                                  scratch=scratch)
+    recipe = replace(RECIPE, batch_size=max(1, round(RECIPE.batch_size / pairs_per_ranking(rows))))
+    arguments = trainer_arguments(recipe, given | {"beta": config.dpo.beta}, model=config.model, seed=config.seed,
+                                  rows=len(rows), scratch=draft.scratch)
+    # Here answers are cut to it rather than dropped, each by itself and counted.
+    arguments.max_length = config.model.max_length
     with quiet():
-        from datasets import Dataset
-        from trl import DPOTrainer
+        from alignment.ranked.encoding import apart
+        from alignment.ranked.trainer import RankedTrainer
 
-        dataset = Dataset.from_dict({"prompt_ids": [row.chosen.prompt for row in rows],
-                                     "chosen_ids": [row.chosen.completion for row in rows],
-                                     "rejected_ids": [row.rejected.completion for row in rows]})
-    # Given a PeftModel, TRL puts a frozen copy of its adapter beside it, named "ref".
-    return build(without_preparation(DPOTrainer, prepared=True), model=model, args=arguments, train_dataset=dataset,
-                 processing_class=base.tokenizer)
+    set_reference = None if start.reference is None else (
+        lambda model: use_reference(model, start.reference, base=start.base))
+    trainer = build(without_preparation(RankedTrainer), model=start.model, args=arguments, rankings=rows,
+                    processing_class=start.base.tokenizer, ranked=config.dpo, encode=apart,
+                    reference=reference_name(config, start), set_reference=set_reference)
+    draft.counts |= trainer.reading.counts
+    return trainer
+
+
+def reference_name(config: DpoStage, start: Start) -> tuple[str, str]:
+    """(base, reference adapter) as the cache of reference log-probabilities names them."""
+    adapter = start.reference or start.parent
+    held = "" if config.model.quantization == "none" else f" in {config.model.quantization}"
+    return start.base.hash + held, str(read_policy(adapter).policy_id) if adapter else "none"
+
+
+def _stock_trainer(config: DpoStage, start: Start, rows: Sequence[PreferencePair], draft: Draft) -> Any:
+    trainer = dpo_pairs.trainer_of(rows, config.dpo, RECIPE, config.model, start.base, start.model, seed=config.seed,
+                                   scratch=draft.scratch, counts=draft.counts)
+    if start.reference:
+        use_reference(start.model, start.reference, base=start.base)
+    dpo_pairs.precompute_reference(trainer, config.dpo, config.model)
+    return trainer
 
 
 def use_reference(model: Any, reference: Path, *, base: Base) -> None:
@@ -92,58 +129,24 @@ def use_reference(model: Any, reference: Path, *, base: Base) -> None:
             module.p = 0.0
 
 
-def precompute_reference(trainer: Any) -> None:
-    """Have the reference judge each row once, before training, instead of once in every epoch."""
-    import torch
-
-    rows = trainer.train_dataset
-    batch = trainer.args.per_device_train_batch_size
-    # Rows of like length together: less padding to compute.
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["chosen_ids"]) + len(rows[i]["rejected_ids"]))
-    found: dict[int, tuple[float, float]] = {}
-    trainer.model.eval()
-    for part in tracked([order[i:i + batch] for i in range(0, len(order), batch)], "reference"):
-        with quiet(), torch.no_grad():
-            both = trainer.compute_ref_log_probs(trainer.model, _collated(trainer, part))
-        found |= dict(zip(part, zip(*(side.tolist() for side in both), strict=True), strict=True))
-    for place, name in enumerate(("ref_chosen_logps", "ref_rejected_logps")):
-        rows = rows.add_column(name, [found[i][place] for i in range(len(rows))])
-    trainer.train_dataset = rows
-    trainer.precompute_ref_logps = True
-
-
-def _may_precompute(config: DpoStage) -> bool:
-    """Only where rounding does not depend on which rows share a batch, and one process sees all rows."""
-    return world_size() == 1 and bool(config.dpo.trainer.get("precompute_ref_log_probs", is_exact(config.model)))
-
-
-def check_first_loss(trainer: Any, *, moved: bool, tolerance: float) -> float:
-    """The sigmoid loss of the first rows before any training; raises StageRefused unless it is ln 2.
+def first_loss(trainer: Any, plain_loss: Callable[[Any], float], *, moved: bool) -> float:
+    """The sigmoid loss of the first rows before any training.
 
     A policy that equals its reference prefers nothing, whatever the rows: -log sigmoid(0) = ln 2. With `moved`, the policy
     has left its reference on purpose, and the reference takes its place for the check.
     """
-    import torch
-
     model = trainer.model
-    kept = trainer.loss_types, trainer.loss_weights, trainer.use_weighting
-    trainer.loss_types, trainer.loss_weights, trainer.use_weighting = ["sigmoid"], [1.0], False
-    rows = range(min(len(trainer.train_dataset), trainer.args.per_device_train_batch_size))
     try:
-        model.eval()
         model.set_adapter("ref" if moved else "default")
-        with quiet(), torch.no_grad(), trainer.compute_loss_context_manager():
-            loss = float(trainer.compute_loss(model, _collated(trainer, rows)))
+        with quiet():
+            return plain_loss(trainer)
     finally:
         model.set_adapter("default")
-        trainer.loss_types, trainer.loss_weights, trainer.use_weighting = kept
+
+
+def refuse_wrong_reference(loss: float, *, tolerance: float) -> None:
+    """Raise StageRefused unless the first loss is ln 2."""
     if not abs(loss - math.log(2)) <= tolerance:
         raise StageRefused(f"the first DPO loss is {loss:.6f}; a policy that equals its reference has ln 2 = {math.log(2):.6f}, "
                            f"within {tolerance:g}. The reference is not the policy that training starts from: train the parent "
                            "again, or name the right one")
-    return loss
-
-
-def _collated(trainer: Any, rows: Sequence[int]) -> Any:
-    batch = trainer.data_collator([trainer.train_dataset[i] for i in rows])
-    return {name: tensor.to(trainer.args.device) for name, tensor in batch.items()}

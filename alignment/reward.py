@@ -1,33 +1,57 @@
-"""Preferences -> reward model: a single number per answer, trained with margins, refused when its head learned nothing."""
+"""Preferences -> reward model: an ensemble of adapters and heads on one base, whose disagreement is kept and used.
+
+Each member has a seed, an order and weights of its own, and leaves out other prompt families, on which it is measured.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, pstdev, stdev
 from typing import Any
 
 from alignment.config import RewardConfig
-from alignment.pairs import EncodedPair, encode_pairs, read_pairs
-from feedback.config import Strict, validate
-from feedback.errors import StageRefused
-from feedback.lineage import Manifest, read_manifest
-from feedback.schemas import Prompt
-from feedback.terminal import note, tracked
-from sft.adapters import load_policy, save_adapter
+from alignment.ensemble import (
+    METRICS,
+    EnsembleScore,
+    MemberMetrics,
+    RewardEnsemble,
+    RewardMetrics,
+    member_folder,
+    raw_rewards,
+    read_metrics,
+)
+from alignment.pairs import read_pairs
+from alignment.rankings import read_ranked_sets
+from alignment.reward_members import (
+    Member,
+    MemberDraft,
+    head_weights,
+    members_of,
+    ranked_trainer,
+    refuse_untrained_head,
+    rows_of,
+    seeded_base,
+    stock_trainer,
+)
+from feedback.errors import NothingToDo
+from feedback.ids import FamilyId
+from feedback.intervals import mean_interval
+from feedback.lineage import Draft, Manifest, read_manifest
+from feedback.measures import Figure, Unscored
+from feedback.schemas import PreferencePair, Prompt, RankedSet
+from feedback.terminal import note
+from sft.adapters import save_adapter
 from sft.chat import Encoded, encoder
 from sft.config import ModelConfig
-from sft.model import Base, load_base, set_threads
-from sft.silence import quiet
-from sft.trainer_args import Recipe, is_main_process, trainer_arguments
-from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
+from sft.model import set_threads
+from sft.trainer_args import is_main_process
+from sft.training import StageConfig, sets_hash, start_adapter, train, writing_together
 
-RECIPE = Recipe(kind="RewardConfig", learning_rate=5e-4, batch_size=8, epochs=2, fewest_steps=30, most_epochs=6)
-METRICS = "metrics.json"
-Rewards = Callable[[Sequence[tuple[Prompt, str]]], list[float]]
-"""(prompt, answer) rows -> rewards, in order."""
-HEAD = "score"
-"""Name of the layer that turns the last token's state into the reward."""
+__all__ = ["RewardEnsemble", "RewardMetrics", "RewardStage", "read_metrics", "run", "score", "score_ensemble"]
 
 
 class RewardStage(StageConfig):
@@ -36,137 +60,166 @@ class RewardStage(StageConfig):
     reward: RewardConfig = RewardConfig()
 
 
-class RewardMetrics(Strict):
-    """`metrics.json` of a reward model."""
+@dataclass(frozen=True)
+class Compared:
+    """The different answers of all rows, and who was preferred to whom."""
 
-    pairs: int
-    train_accuracy: float
-    """Share of its own training pairs that it orders as people did, 0 to 1. Chance is 0.5."""
-    warning: str | None
-    """Why its rewards should not be trusted; None when nothing speaks against it."""
+    answers: list[Encoded]
+    pairs: list[tuple[int, int, FamilyId]]
+    """(better, worse) as places in `answers`, and the family."""
 
 
 def run(config: RewardStage, *, training_sets: Path, out: Path) -> Manifest:
-    """Train a reward model on `training_sets`/pairs.jsonl; write `out`/adapter and `out`/metrics.json.
+    """Train a reward model on `training_sets`/rankings.jsonl (engine `trl`: pairs.jsonl).
 
-    Raises NothingToDo without a pair that fits, InvalidInput for pairs that prefer nothing, StageRefused when training came to
-    nothing or the head was never trained.
+    Writes the first member to `out`/adapter, the others to `out`/members/N, and `out`/metrics.json. Raises NothingToDo without
+    a pair that fits, InvalidInput for rows that prefer nothing, StageRefused when training came to nothing or a head was
+    never trained.
     """
-    pairs = read_pairs(training_sets)
+    rows = read_ranked_sets(training_sets) if config.reward.engine == "ranked" else read_pairs(training_sets)
     sets = sets_hash(training_sets)
     with writing_together(out, stage="reward", inputs={"training_sets": sets}, config=config) as draft:
         draft.threads = set_threads(config.model)
-        base = _seeded_base(config)
-        model = start_adapter(base, None, config.lora, seed=config.seed, task="reward")
-        rows = encode_pairs(pairs, base.tokenizer, max_length=config.model.max_length, counts=draft.counts)
-        trainer = _trainer(config, base, model, rows, scratch=draft.scratch)
-        before = head_weights(model)
-        train(trainer, draft, title="reward")
-        refuse_untrained_head(before, head_weights(model))
+        members = members_of(config.reward, [row.family for row in rows], seed=config.seed)
+        rewards = [_member(config, member, rows, draft, sets) for member in members]
         if is_main_process():
-            save_adapter(model, draft.folder / "adapter", base=base, parent=None, stage="reward", training_sets=sets)
-            metrics = _metrics(model, base, rows, batch=trainer.args.per_device_train_batch_size)
+            metrics = _metrics(config, members, rewards, _compared_of(config, rows))
             (draft.folder / METRICS).write_text(json.dumps(metrics.model_dump(), indent=1) + "\n", encoding="utf-8")
     return read_manifest(out)
 
 
-def _seeded_base(config: RewardStage) -> Base:
-    """The base with a fresh head, the same for the same seed."""
-    import torch
-
-    torch.manual_seed(config.seed)
-    return load_base(config.model, task="reward")
-
-
-def _trainer(config: RewardStage, base: Base, model: Any, rows: Sequence[EncodedPair], *, scratch: Path) -> Any:
-    arguments = trainer_arguments(RECIPE, config.reward.trainer, model=config.model, seed=config.seed, rows=len(rows),
-                                  scratch=scratch)
-    with quiet():
-        from datasets import Dataset
-        from trl import RewardTrainer
-
-        dataset = Dataset.from_dict({"chosen_ids": [row.chosen.prompt + row.chosen.completion for row in rows],
-                                     "rejected_ids": [row.rejected.prompt + row.rejected.completion for row in rows],
-                                     "margin": [row.margin for row in rows]})
-    return build(without_preparation(RewardTrainer), model=model, args=arguments, train_dataset=dataset,
-                 processing_class=base.tokenizer)
-
-
-def head_weights(model: Any) -> dict[str, Any]:
-    """The weights of the reward head that is in use, by name."""
-    return {name: weight.detach().cpu().clone() for name, weight in model.named_parameters()
-            if HEAD in name.split(".") and "original_module" not in name}
-
-
-def refuse_untrained_head(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raise StageRefused when the head is what it was: its rewards would be a random projection."""
-    import torch
-
-    if not after or all(torch.equal(weight, before[name]) for name, weight in after.items()):
-        raise StageRefused("the reward head was never trained: its weights are the random ones it started with, so its rewards "
-                           "would mean nothing; the head must be among the trained modules")
+def _member(config: RewardStage, member: Member, rows: Sequence[Any], draft: Draft, sets: str) -> list[float]:
+    """Train one member and write its adapter; returns its raw reward of every answer. What a killed run finished is kept."""
+    finished = draft.scratch / f"member_{member.number}.json"
+    if finished.exists():
+        done = json.loads(finished.read_text(encoding="utf-8"))
+        draft.counts |= done["counts"]
+        return list(done["rewards"])
+    base = seeded_base(config.model, member)
+    model = start_adapter(base, None, config.lora, seed=member.seed, task="reward")
+    own = MemberDraft(draft, member.number)
+    make = ranked_trainer if config.reward.engine == "ranked" else stock_trainer
+    trainer = make(rows_of(member, rows, alone=config.reward.ensemble == 1), config.reward, config.model, base, model,
+                   seed=member.seed, scratch=own.scratch, counts=own.counts)
+    before = head_weights(model)
+    train(trainer, own, title=_title(config, member))
+    refuse_untrained_head(before, head_weights(model))
+    if not is_main_process():
+        return []
+    save_adapter(model, member_folder(draft.folder, member.number), base=base, parent=None, stage="reward", training_sets=sets)
+    rewards = raw_rewards(model, base.tokenizer, compared(rows, base.tokenizer, max_length=config.model.max_length).answers,
+                          batch=2 * trainer.args.per_device_train_batch_size)
+    if member.number == 0:
+        draft.counts |= own.counts
+    _publish(finished, {"rewards": rewards, "counts": draft.counts})
+    return rewards
 
 
-def _metrics(model: Any, base: Base, rows: Sequence[EncodedPair], *, batch: int) -> RewardMetrics:
-    rewards = _rewards(model, base.tokenizer, [side for row in rows for side in (row.chosen, row.rejected)], batch=2 * batch)
-    right = sum(chosen > rejected for chosen, rejected in zip(rewards[::2], rewards[1::2], strict=True))
-    warning = chance_warning(right, len(rows))
+def _title(config: RewardStage, member: Member) -> str:
+    return "reward" if config.reward.ensemble == 1 else f"reward {member.number + 1}/{config.reward.ensemble}"
+
+
+def _publish(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _compared_of(config: RewardStage, rows: Sequence[Any]) -> Compared:
+    from sft.model import base_folder, load_tokenizer
+
+    tokenizer, _ = load_tokenizer(config.model, base_folder(config.model.base))
+    return compared(rows, tokenizer, max_length=config.model.max_length)
+
+
+def compared(rows: Sequence[RankedSet | PreferencePair], tokenizer: Any, *, max_length: int) -> Compared:
+    """What the rows compare, of the answers that fit, each once. Raises NothingToDo when no pair fits."""
+    encode, answers, made = encoder(tokenizer), {}, []
+    for row in rows:
+        for better, worse in _texts(row):
+            both = [encode(row.messages, text) for text in (better, worse)]
+            if max(map(len, both)) <= max_length:
+                keys = [(tuple(one.prompt), tuple(one.completion)) for one in both]
+                for key, one in zip(keys, both, strict=True):
+                    answers.setdefault(key, (len(answers), one))
+                made.append((answers[keys[0]][0], answers[keys[1]][0], row.family))
+    if not made:
+        raise NothingToDo(f"all pairs have a side of more than {max_length} tokens; raise model.max_length")
+    return Compared(answers=[one for _, one in answers.values()], pairs=made)
+
+
+def _texts(row: RankedSet | PreferencePair) -> list[tuple[str, str]]:
+    if isinstance(row, PreferencePair):
+        return [(row.chosen, row.rejected)]
+    return [(row.completions[pair.better], row.completions[pair.worse]) for pair in row.pairs]
+
+
+def _metrics(config: RewardStage, members: Sequence[Member], rewards: Sequence[Sequence[float]], made: Compared) -> RewardMetrics:
+    scales = [(fmean(own), pstdev(own) or 1.0) for own in rewards]
+    margins = [[(own[better] - own[worse]) / scale for better, worse, _ in made.pairs]
+               for own, (_, scale) in zip(rewards, scales, strict=True)]
+    together = [fmean(values) for values in zip(*margins, strict=True)]
+    right = sum(margin > 0 for margin in together)
+    unseen = families_right(members, margins, made)
+    warning = chance_warning(sum(share > 0.5 for share in unseen), len(unseen), "families it never saw") if unseen else (
+        chance_warning(right, len(together), "its own training pairs"))
     if warning:
         note(f"reward: {warning}")
-    return RewardMetrics(pairs=len(rows), train_accuracy=right / len(rows), warning=warning)
+    several = len(members) > 1
+    return RewardMetrics(
+        pairs=len(made.pairs), train_accuracy=right / len(together), held_out_accuracy=_held_out(unseen), warning=warning,
+        disagreement=fmean(map(stdev, zip(*margins, strict=True))) if several else None,
+        split_pairs=fmean(len({value > 0 for value in own}) > 1 for own in zip(*margins, strict=True)) if several else None,
+        caution=config.reward.caution,
+        members=tuple(MemberMetrics(center=center, scale=scale, train_accuracy=fmean(value > 0 for value in own),
+                                    families_unseen=len(member.unseen))
+                      for member, own, (center, scale) in zip(members, margins, scales, strict=True)))
 
 
-def chance_warning(right: int, pairs: int) -> str | None:
-    """Says so when ordering `right` of `pairs` as people did could be luck: one-sided exact test against 0.5 at 5 %."""
+def families_right(members: Sequence[Member], margins: Sequence[Sequence[float]], made: Compared) -> list[float]:
+    """For each family, the share of its pairs that members which never saw it order as people did; equal rewards count half."""
+    found: dict[FamilyId, list[float]] = {}
+    for member, own in zip(members, margins, strict=True):
+        for margin, (_, _, family) in zip(own, made.pairs, strict=True):
+            if family in member.unseen:
+                found.setdefault(family, []).append(1.0 if margin > 0 else 0.5 if margin == 0 else 0.0)
+    return [fmean(own) for own in found.values()]
+
+
+def _held_out(shares: Sequence[float]) -> Figure:
+    if not shares:
+        return Unscored(reason="no family was held out: there are fewer than ten, or reward.held_out is 0")
+    return mean_interval(shares, bounds=(0.0, 1.0))
+
+
+def chance_warning(right: int, count: int, what: str) -> str | None:
+    """Says so when ordering `right` of `count` as people did could be luck: one-sided exact test against 0.5 at 5 %."""
     from scipy.stats import binomtest
 
-    luck = binomtest(right, pairs, 0.5, alternative="greater").pvalue
+    luck = binomtest(right, count, 0.5, alternative="greater").pvalue
     if luck <= 0.05:
         return None
-    return (f"orders {right} of its own {pairs} training pairs as people did, which luck does with probability {luck:.2f}; "
+    return (f"orders {right} of {count} {what} as people did, which luck does with probability {luck:.2f}; "
             "collect more rankings, or train longer, before its rewards choose anything")
 
 
-def read_metrics(out: Path) -> RewardMetrics:
-    """The metrics of a finished reward stage."""
-    path = out / METRICS
-    return validate(json.loads(path.read_text(encoding="utf-8")), RewardMetrics, source=str(path))
+def score(out: Path, model: ModelConfig, rows: Sequence[tuple[Prompt, str]], *, batch_size: int = 16) -> list[float]:
+    """The ensemble's mean reward of each (prompt, answer), in order; see `score_ensemble`."""
+    return [each.mean for each in score_ensemble(out, model, rows, batch_size=batch_size)]
 
 
-def score(adapter: Path, model: ModelConfig, rows: Sequence[tuple[Prompt, str]], *, batch_size: int = 16) -> list[float]:
-    """The reward of each (prompt, answer), in order; higher is better, and only differences within one prompt mean anything.
+def score_ensemble(out: Path, model: ModelConfig, rows: Sequence[tuple[Prompt, str]], *, caution: float | None = None,
+                   relative: bool = False, batch_size: int = 16) -> list[EnsembleScore]:
+    """Mean, spread and lower bound of each (prompt, answer), in order; higher is better.
 
-    Answers longer than the model's `max_length` are scored on their beginning. Raises BaseMismatch on another base.
+    `out` is the folder of a finished reward stage (it holds metrics.json, adapter/ and members/). The unit is one standard
+    deviation of reward over the training answers, by each member's own measure, so that members can be averaged. `lower`
+    is mean - caution * spread; `caution` is what the stage was configured with unless it is given. Only differences within one
+    prompt mean anything: with `relative`, each member's mean over the rows of the same prompt is subtracted first, so
+    that the spread is about the answers and not about how good the prompt's answers are at large (best-of-n, selection).
+    Answers longer than the model's `max_length` are scored on their beginning. Raises BaseMismatch on another base. For many
+    calls keep the members in memory: `RewardEnsemble.load(out, model).score(rows, ...)`.
     """
-    return scorer(adapter, model, batch_size=batch_size)(rows) if rows else []
-
-
-def scorer(adapter: Path, model: ModelConfig, *, batch_size: int = 16) -> Rewards:
-    """`score` with the model loaded once, for many calls."""
-    policy = load_policy(model, adapter, task="reward")
-    encode = encoder(policy.tokenizer)
-
-    def ask(rows: Sequence[tuple[Prompt, str]]) -> list[float]:
-        encoded = [encode(prompt.messages, text) for prompt, text in rows]
-        cut = [Encoded(prompt=row.prompt, completion=row.completion[: max(1, model.max_length - len(row.prompt))])
-               for row in encoded]
-        return _rewards(policy.model, policy.tokenizer, cut, batch=batch_size)
-
-    return ask
-
-
-def _rewards(model: Any, tokenizer: Any, rows: Sequence[Encoded], *, batch: int) -> list[float]:
-    """Rewards in the order of `rows`, computed in batches of like length."""
-    import torch
-
-    model.eval()
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    rewards = [0.0] * len(rows)
-    for part in tracked([order[i:i + batch] for i in range(0, len(order), batch)], "rewards"):
-        padded = tokenizer.pad({"input_ids": [rows[i].prompt + rows[i].completion for i in part]}, return_tensors="pt",
-                               padding_side="right").to(model.device)
-        with torch.inference_mode():
-            found = model(**padded).logits[:, 0].float().tolist()
-        for i, value in zip(part, found, strict=True):
-            rewards[i] = value
-    return rewards
+    if not rows:
+        return []
+    return RewardEnsemble.load(out, model).score(rows, caution=caution, relative=relative, batch_size=batch_size)

@@ -347,4 +347,4 @@ def _scorer(r: Round) -> selection.Score | None:
         return None
     from alignment import reward as stage_of
 
-    return lambda rows: stage_of.score(r.at(REWARD) / "adapter", r.project.config.model, rows)
+    return lambda rows: stage_of.score(r.at(REWARD), r.project.config.model, rows)

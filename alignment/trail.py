@@ -16,14 +16,14 @@ from feedback.errors import InvalidInput, LineageError
 from feedback.ids import CompletionId, ItemId, PolicyId, RatingId, ReviewerId
 from feedback.jsonl import read_rows
 from feedback.lineage import MANIFEST, changed_files, read_manifest
-from feedback.schemas import Answer, PreferencePair, RankedSet, Rating, SftExample, Sources
+from feedback.schemas import Answer, KtoExample, PreferencePair, RankedSet, Rating, SftExample, Sources
 from feedback.terminal import tracked
 
 if TYPE_CHECKING:
     from feedback.store.store import Store
 
-ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[RankedSet]] = {
-    "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "rankings.jsonl": RankedSet}
+ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[KtoExample] | type[RankedSet]] = {
+    "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "kto.jsonl": KtoExample, "rankings.jsonl": RankedSet}
 
 
 class Step(Strict):

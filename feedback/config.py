@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -121,6 +121,18 @@ class SetsConfig(Strict):
     """Mean tone from which it does."""
     accept_safety: float = Field(default=4, ge=1, le=5)
     """Mean safety from which it does."""
+    decisive_gap: float = Field(default=1.0, gt=0)
+    """How far apart the mean ratings of two answers must be, in steps of a five-point scale, for one of the rubric's priorities
+    to decide between them."""
+    max_reviewer_share: float = Field(default=0.5, gt=0, le=1)
+    """Most of a training set that may rest on one reviewer; whose share is larger counts less. Needs more reviewers than 1 /
+    this."""
+    mixture: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    """Topic -> its share of the demonstrations. Topics that are not named divide the rest as they are."""
+    origin_weights: dict[Literal["ranking", "rewrite", "span", "verdict", "criteria"], Annotated[float, Field(gt=0)]] = {}
+    """What a pair counts by where it comes from; 1 where nothing is said."""
+    licence: str = "unknown"
+    """Under which the rows may be used, for the dataset card: an identifier such as cc-by-4.0."""
 
 
 Model = TypeVar("Model", bound=BaseModel)

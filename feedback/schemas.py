@@ -379,11 +379,29 @@ class SftExample(Strict):
     messages: tuple[Message, ...]
     completion: str
     origin: Literal["accepted", "rewrite"]
+    weight: float = Field(default=1.0, gt=0)
+    """How often it counts, from the shares of topics and the cap on one reviewer's share; the mean over a training set is 1."""
     sources: Sources
 
 
-PairOrigin = Literal["ranking", "rewrite", "verdict"]
-"""What a pair follows from: answers side by side, a reviewer's better answer, or separate verdicts."""
+class KtoExample(Strict):
+    """One answer, and whether people want it."""
+
+    id: ExampleId
+    prompt_id: PromptId
+    family: FamilyId
+    topic: str | None = None
+    messages: tuple[Message, ...]
+    completion: str
+    label: bool
+    """True when it is wanted."""
+    weight: float = Field(default=1.0, gt=0)
+    sources: Sources
+
+
+PairOrigin = Literal["ranking", "rewrite", "span", "verdict", "criteria"]
+"""What a pair follows from: answers side by side, a reviewer's better answer, or answers rated apart: one without the false
+statement that is marked in the other, separate verdicts (correct or safe against not), ratings on the rubric's criteria."""
 
 
 class PreferencePair(Strict):

@@ -67,12 +67,12 @@ def encoder(tokenizer: Any) -> Callable[[Sequence[Message], str], Encoded]:
             text = prompt_text(tokenizer, messages)
             prompts[key] = (text, _ids(tokenizer, text))
         text, ids = prompts[key]
-        return Encoded(prompt=ids, completion=_ids(tokenizer, _answer_text(tokenizer, key, text, completion)))
+        return Encoded(prompt=ids, completion=_ids(tokenizer, answer_text(tokenizer, key, text, completion)))
 
     return encode
 
 
-def _answer_text(tokenizer: Any, messages: tuple[Message, ...], prompt: str, completion: str) -> str:
+def answer_text(tokenizer: Any, messages: tuple[Message, ...], prompt: str, completion: str) -> str:
     """What the template writes after the generation prompt, up to the end-of-turn token and not beyond it."""
     turns = [{"role": m.role, "content": m.content} for m in messages] + [{"role": "assistant", "content": completion}]
     whole = _render(tokenizer, turns, answering=False)

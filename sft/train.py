@@ -13,6 +13,7 @@ from feedback.ids import content_hash
 from feedback.jsonl import read_rows
 from feedback.lineage import Manifest, read_manifest
 from feedback.schemas import Message, SftExample
+from feedback.training_sets.weights import times
 from sft.adapters import input_hash, parent_id, save_adapter
 from sft.chat import Encoded, encoder
 from sft.config import ModelConfig, SftConfig
@@ -79,13 +80,15 @@ def _trainer(config: SftStage, base: Base, model: Any, rows: Sequence[Encoded], 
 def _encoded(rows: Rows, model: ModelConfig, base: Base, counts: dict[str, int]) -> list[Encoded]:
     """The rows as tokens; those longer than `max_length` are dropped and counted. Raises NothingToDo when none fits."""
     encode = encoder(base.tokenizer)
-    encoded = [encode(row.messages, row.completion) for row in rows.examples]
-    kept = [row for row in encoded if len(row) <= model.max_length]
+    encoded = [(row, encode(row.messages, row.completion)) for row in rows.examples]
+    kept = [(row, ids) for row, ids in encoded if len(ids) <= model.max_length]
     counts["dropped_too_long"] = len(encoded) - len(kept)
-    counts["trained"] = len(kept)
     if not kept:
         raise NothingToDo(f"all {len(encoded)} rows have more than {model.max_length} tokens; raise model.max_length")
-    return kept
+    # SFTTrainer knows no weights: a row of weight 2 stands there twice. Should all round to nothing, each stands once.
+    repeated = [ids for row, ids in kept for _ in range(times(row.weight, row.id))] or [ids for _, ids in kept]
+    counts["trained"] = len(repeated)
+    return repeated
 
 
 def read_examples(training_sets: Path, replay: Sequence[Path], *, share: float, seed: int) -> Rows:

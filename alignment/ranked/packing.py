@@ -133,6 +133,24 @@ def pack(trees: Sequence[Tree], budget: int) -> list[Forest]:
     return [Forest(tuple(trees[i] for i in group)) for group in fill([tree.tokens for tree in trees], budget)]
 
 
+def tokens_of(trees: Sequence[Tree], path: str, budget: int) -> tuple[int, int]:
+    """(useful tokens, computed tokens) of one pass over the trees.
+
+    Packed rows hold no padding. By separate rows every answer repeats its prompt, which is of use there, and is padded.
+    """
+    if path == "flex":
+        rows = [len(forest.input_ids) for forest in pack(trees, budget)]
+        return sum(rows), sum(-(-length // BLOCK) * BLOCK for length in rows)
+    if path != "rows":
+        useful = sum(tree.tokens for tree in trees)
+        return useful, useful
+    lengths = [len(ids) for ids in Forest(tuple(trees)).sequences]
+    batches = batches_of_similar_length(lengths, budget)
+    return sum(lengths), sum(len(batch) * max(lengths[i] for i in batch) for batch in batches)
+
+
+BLOCK = 128
+"""FlexAttention works in blocks of so many tokens; rows for it are padded to a multiple."""
 MOST_PADDING = 0.1
 """Share of a padded batch that may be padding."""
 

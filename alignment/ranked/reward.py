@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,17 +13,16 @@ from accelerate.utils import is_peft_model
 from trl import RewardConfig, RewardTrainer
 
 from alignment.ranked.attention import register
+from alignment.ranked.encoding import Encoding, together
 from alignment.ranked.figures import added
 from alignment.ranked.judged import Counts, Judged
 from alignment.ranked.packing import Forest, batches_of_similar_length, last_place
 from alignment.ranked.pairwise import sigmoid
 from alignment.ranked.scoring import IMPLEMENTATION, packed_inputs, padded
-from alignment.ranked.settings import AttentionPath, RankedConfig
+from alignment.ranked.settings import AttentionPath, RowsConfig
 from alignment.ranked.stepping import ForestSteps, collate, dataset_of
 from alignment.ranked.support import choose
 from alignment.ranked.tokens import read_rankings
-from alignment.ranked.trees import Evidence
-from feedback.errors import InvalidInput
 from feedback.schemas import RankedSet
 from feedback.terminal import note
 
@@ -32,16 +31,15 @@ class RankedRewardTrainer(ForestSteps, RewardTrainer):
     """Trains a sequence classifier of one output to score better answers higher; batches count rankings, not pairs."""
 
     _tag_names = ["trl", "reward-trainer", "redpen", "ranked"]
+    section = "reward"
 
     def __init__(self, model: Any, args: RewardConfig, *, rankings: Sequence[RankedSet], processing_class: Any,
-                 ranked: RankedConfig | None = None, eval_rankings: Sequence[RankedSet] | None = None,
-                 evidence: Mapping[str, Evidence] | None = None, **others: Any) -> None:
-        """`others` go to RewardTrainer. Of `ranked`, the loss is always `sigmoid`, without a reference."""
-        self.ranked = ranked or RankedConfig()
-        if self.ranked.losses != ("sigmoid",):
-            raise InvalidInput(f"reward.ranked.losses is {list(self.ranked.losses)}; a reward model has only ['sigmoid']")
+                 ranked: RowsConfig | None = None, eval_rankings: Sequence[RankedSet] | None = None,
+                 encode: Encoding = together, **others: Any) -> None:
+        """`encode` turns texts into tokens; `others` go to RewardTrainer."""
+        self.ranked = ranked or RowsConfig()
         self._trees, self._sums, self._rewards = [], {}, []
-        self._evidence = evidence
+        self._encode = encode
         self.reading, train = self._read(rankings, processing_class, args)
         evaluated = None if eval_rankings is None else self._read(eval_rankings, processing_class, args)[1]
         super().__init__(model=model, args=args, train_dataset=train, eval_dataset=evaluated, data_collator=collate,
@@ -49,7 +47,7 @@ class RankedRewardTrainer(ForestSteps, RewardTrainer):
         self._prepare_model()
 
     def _read(self, rankings: Sequence[RankedSet], tokenizer: Any, args: RewardConfig) -> tuple[Any, Any]:
-        reading = read_rankings(rankings, tokenizer, max_length=args.max_length, evidence=self._evidence, whole=True)
+        reading = read_rankings(rankings, tokenizer, max_length=args.max_length, whole=True, encode=self._encode)
         first = len(self._trees)
         self._trees += reading.trees
         return reading, dataset_of(reading.trees, first=first)

@@ -12,7 +12,7 @@ from datasets import Dataset
 from alignment.ranked.figures import Sums, means
 from alignment.ranked.judged import Counts
 from alignment.ranked.packing import Forest, fill
-from alignment.ranked.settings import RankedConfig
+from alignment.ranked.settings import RowsConfig
 from alignment.ranked.trees import Tree
 from feedback.errors import StageRefused
 
@@ -27,11 +27,18 @@ def collate(rows: list[dict[str, int]]) -> dict[str, torch.Tensor]:
     return {"trees": torch.tensor([row["tree"] for row in rows])}
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """The device or the machine could not hold what was asked; torch says so on a CPU with a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+
+
 class ForestSteps:
     """Stands before a TRL trainer in the list of bases; the class itself says what a row costs (`row_loss`)."""
 
     loss_is_scaled_for_ga = True
-    ranked: RankedConfig
+    ranked: RowsConfig
+    section: str
+    """Where its settings stand in redpen.yaml."""
     _trees: list[Tree]
     _sums: Sums
 
@@ -74,12 +81,25 @@ class ForestSteps:
         try:
             return super().training_step(model, batch, window)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(error):
+            if not is_out_of_memory(error):
                 raise
-            raise StageRefused(f"out of memory at step {self.state.global_step} with a row of "
-                               f"{sum(self._trees[i].tokens for i in batch['trees'].tolist())} tokens; lower ranked.token_budget "
-                               f"(now {self.ranked.token_budget}) or model.max_length (now {self.args.max_length}), or set "
-                               "activation_checkpointing: true; the last checkpoint is intact") from error
+            tokens = sum(self._trees[i].tokens for i in batch["trees"].tolist())
+            raise self.too_large(f"step {self.state.global_step}", tokens) from error
+
+    def too_large(self, where: str, tokens: int) -> StageRefused:
+        """What to say and what to lower when memory runs out."""
+        return StageRefused(f"out of memory at {where} with a row of {tokens} tokens; lower {self.section}.token_budget (now "
+                            f"{self.ranked.token_budget}) or model.max_length (now {self.args.max_length}), or set "
+                            f"{self.section}.trainer.activation_checkpointing: true. The last checkpoint is intact: the same "
+                            "settings go on from it")
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Keep the last good checkpoint: weights that are not numbers are not written over it."""
+        broken = [name for name, weight in self.model.named_parameters() if weight.requires_grad and not weight.isfinite().all()]
+        if broken:
+            raise StageRefused(f"after step {self.state.global_step} {len(broken)} trained weights are not finite, the first "
+                               f"{broken[0]}; this checkpoint was not written. Lower {self.section}.trainer.learning_rate")
+        super()._save_checkpoint(model, trial)
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False,
                      num_items_in_batch: torch.Tensor | None = None) -> Any:
@@ -107,8 +127,9 @@ class ForestSteps:
         bad = [tree.name for tree, own in zip(forest.trees, numbers.split(sizes), strict=True)
                if not torch.isfinite(own).all()]
         raise StageRefused(f"the loss at step {self.state.global_step} is {loss.item()}, from "
-                           f"{', '.join(bad) or 'the weights of ' + ', '.join(tree.name for tree in forest.trees)}; nothing was "
-                           "saved after the last checkpoint. Lower learning_rate, or leave these rankings out")
+                           f"{', '.join(bad) or 'the weights of ' + ', '.join(tree.name for tree in forest.trees)}. Nothing was "
+                           f"saved after the last checkpoint. Lower {self.section}.trainer.learning_rate, or leave these "
+                           "rankings out")
 
     def _report(self, mode: str) -> None:
         """Add this batch's figures, of all processes, to what the next log says."""

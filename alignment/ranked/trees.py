@@ -5,22 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from feedback.config import Strict
-from feedback.schemas import Span
-
-
-class Evidence(Strict):
-    """What is known about a ranking beside its pairs. Every part may be left out."""
-
-    weights: tuple[float, ...] = ()
-    """One for each pair of the ranking: sampling probabilities, caps on one reviewer's share. Reliability is not a weight."""
-    margins: tuple[float, ...] = ()
-    """One for each pair: how much better its better answer is. For reward models alone."""
-    hallucinated: tuple[bool | None, ...] = ()
-    """One for each completion; None where reviewers are split."""
-    spans: tuple[tuple[Span, ...], ...] = ()
-    """One tuple for each completion: the parts that reviewers marked as false."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:

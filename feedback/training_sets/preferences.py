@@ -2,8 +2,8 @@
 
 * A ranking says which of two answers is better; ties and undecided pairs are counted and stay out.
 * A rewrite is better than the answer that it improves.
-* An answer good enough to be a demonstration is better than one to the same question that is incorrect, states
-  something false, or is unsafe.
+* Of two answers rated apart the correct one is better than the incorrect, the safe one than the unsafe, the one without a
+  marked falsehood than the one with it; and where the rubric says which criteria come first, the better rated one.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import cycle, islice
-from typing import assert_never
+from typing import assert_never, get_args
 
 from feedback.aggregation.ranking import margin, reversed_probability
 from feedback.config import SetsConfig
 from feedback.curation.quality import shows_nothing
-from feedback.ids import CompletionId, ExampleId, PromptId, content_hash
+from feedback.ids import ExampleId, PromptId, content_hash
 from feedback.schemas import (
     Outcome,
     PairOrigin,
@@ -26,13 +25,12 @@ from feedback.schemas import (
     RankAnswer,
     RankVerdict,
     Sources,
-    Verdict,
-    VerdictValue,
 )
+from feedback.training_sets.judged_apart import judged_apart
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
 
-ORIGINS: tuple[PairOrigin, ...] = ("ranking", "rewrite", "verdict")
+ORIGINS: tuple[PairOrigin, ...] = get_args(PairOrigin)
 """What somebody said about two answers side by side comes before what follows from separate judgements."""
 
 
@@ -80,12 +78,11 @@ class Compared:
     judged: Counter[str] = field(default_factory=lambda: Counter(judged=0, decided=0, ties=0, undecided=0, equal_texts=0))
 
 
-def preferences(material: Material, rewrites: Iterable[Rewrite], accepted: frozenset[CompletionId],
-                sets: SetsConfig) -> Preferences:
+def preferences(material: Material, rewrites: Iterable[Rewrite], sets: SetsConfig) -> Preferences:
     """Every pair that the material supports, one for each question and two texts."""
     compared = _from_rankings(material)
     found = [*compared.preferences, *(made for rewrite in rewrites for made in _from_rewrite(rewrite, material)),
-             *_from_verdicts(material, accepted, sets)]
+             *_from_verdicts(material, sets)]
     shown = [each for each in found if not shows_nothing(each.chosen[1]) and not shows_nothing(each.rejected[1])]
     agreed = _agreed(shown)
     standing = [group for group in agreed if frozenset((group[0].chosen, group[0].rejected)) not in compared.equal]
@@ -163,36 +160,10 @@ def _from_rewrite(rewrite: Rewrite, material: Material) -> list[Preference]:
             for original in rewrite.originals]
 
 
-def _from_verdicts(material: Material, accepted: frozenset[CompletionId], sets: SetsConfig) -> list[Preference]:
-    """Each good and each bad answer to a question at least once: as many pairs as the larger side has answers, so that
-    a question with many answers does not drown the others."""
-    good: dict[PromptId, list[Verdict]] = {}
-    bad: dict[PromptId, list[Verdict]] = {}
-    for verdict in material.verdicts.rate:
-        if verdict.completion_id in accepted:
-            good.setdefault(material.asked[verdict.prompt_id], []).append(verdict)
-        elif _is_bad(verdict, sets):
-            bad.setdefault(material.asked[verdict.prompt_id], []).append(verdict)
-    made = []
-    for prompt_id in sorted(good.keys() & bad.keys()):
-        count = max(len(good[prompt_id]), len(bad[prompt_id]))
-        both = zip(islice(cycle(good[prompt_id]), count), islice(cycle(bad[prompt_id]), count), strict=True)
-        made += [_judged_apart(better, worse, material) for better, worse in both]
-    return made
-
-
-def _is_bad(verdict: Verdict, sets: SetsConfig) -> bool:
-    unsafe = verdict.criteria.get("safety", sets.accept_safety) < sets.accept_safety
-    return verdict.outcome is VerdictValue.INCORRECT or verdict.hallucinated is True or unsafe
-
-
-def _judged_apart(better: Verdict, worse: Verdict, material: Material) -> Preference:
-    """The doubt is that both verdicts are wrong, given that both are right or both are wrong."""
-    both_wrong = (1 - better.probability) * (1 - worse.probability)
-    both_right = better.probability * worse.probability
-    return Preference(chosen=material.key_of(better.completion_id), rejected=material.key_of(worse.completion_id),
-                      origin="verdict", sources=united([better.sources, worse.sources]),
-                      doubt=both_wrong / (both_wrong + both_right))
+def _from_verdicts(material: Material, sets: SetsConfig) -> list[Preference]:
+    return [Preference(chosen=material.key_of(apart.better.completion_id), rejected=material.key_of(apart.worse.completion_id),
+                       origin=apart.origin, sources=united([apart.better.sources, apart.worse.sources]), doubt=apart.doubt,
+                       margin=apart.margin) for apart in judged_apart(material, sets)]
 
 
 def _pair(group: list[Preference], material: Material) -> PreferencePair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -58,14 +58,14 @@ def demonstrations(material: Material, rewrites: Iterable[Rewrite], sets: SetsCo
                           refused=dict(sorted(refused.items())), merged=len(candidates) - len(examples))
 
 
-def refusal(verdict: Verdict, material: Material, sets: SetsConfig) -> str | None:
-    """Why an answer is no demonstration, or None when it is one.
+def refusal(verdict: Verdict, material: Material, sets: SetsConfig, *, whatever: Collection[str] = ()) -> str | None:
+    """Why an answer is no demonstration, or None when it is one, `whatever` its ratings on some criteria.
 
     The verdict must be `correct`, nothing in the answer false, and the criteria at their thresholds. "I don't know" is
     right where the question cannot be answered, whatever its accuracy, and wrong elsewhere.
     """
     prompt = material.prompts[verdict.prompt_id]
-    return (_by_outcome(verdict.outcome) or _by_flags(verdict, prompt) or _by_criteria(verdict, prompt, material, sets)
+    return (_by_outcome(verdict.outcome) or _by_flags(verdict, prompt) or _by_criteria(verdict, prompt, material, sets, whatever)
             or (None if material.completions[verdict.completion_id].finished else "cut off before its end"))
 
 
@@ -91,12 +91,13 @@ def _by_flags(verdict: Verdict, prompt: Prompt) -> str | None:
     return None
 
 
-def _by_criteria(verdict: Verdict, prompt: Prompt, material: Material, sets: SetsConfig) -> str | None:
+def _by_criteria(verdict: Verdict, prompt: Prompt, material: Material, sets: SetsConfig,
+                 whatever: Collection[str]) -> str | None:
     wanted = {"accuracy": sets.accept_accuracy, "tone": sets.accept_tone, "safety": sets.accept_safety}
     if verdict.abstains and not prompt.answerable:
         del wanted["accuracy"]
     for criterion in material.contents.rubric.criteria:
-        threshold = wanted.get(criterion.name)
+        threshold = None if criterion.name in whatever else wanted.get(criterion.name)
         if threshold is None:
             continue
         if criterion.name not in verdict.criteria:

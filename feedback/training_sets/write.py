@@ -15,15 +15,17 @@ from feedback.errors import InvalidInput, NothingToDo, StageRefused
 from feedback.ids import FamilyId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import Draft, Manifest, read_manifest, writing
-from feedback.schemas import PreferencePair, Prompt, Purpose, RankedSet, SftExample
+from feedback.schemas import KtoExample, PreferencePair, Prompt, Purpose, RankedSet, SftExample
 from feedback.store.snapshot import Contents, read_snapshot
-from feedback.training_sets.card import SetsCard, make_card
+from feedback.training_sets.card import SetsCard, WeighedRows, make_card
+from feedback.training_sets.kto import label
 from feedback.training_sets.material import Material, gather
 from feedback.training_sets.preferences import preferences
 from feedback.training_sets.rankings import ranked_sets
 from feedback.training_sets.rewrites import read_rewrites
 from feedback.training_sets.sft import demonstrations
 from feedback.training_sets.split import held_out_families, is_held_out, joined_families
+from feedback.training_sets.weights import topic_weights, weighed
 
 Splitter: TypeAlias = Callable[[Iterable[Prompt], SplitConfig], frozenset[FamilyId]]
 
@@ -42,13 +44,14 @@ class TrainingSets:
     material: Material
     sft: tuple[SftExample, ...]
     pairs: tuple[PreferencePair, ...]
+    kto: tuple[KtoExample, ...]
     rankings: tuple[RankedSet, ...]
     card: SetsCard
 
     @property
-    def rows(self) -> tuple[SftExample | PreferencePair | RankedSet, ...]:
+    def rows(self) -> tuple[SftExample | PreferencePair | KtoExample | RankedSet, ...]:
         """All of them."""
-        return (*self.sft, *self.pairs, *self.rankings)
+        return (*self.sft, *self.pairs, *self.kto, *self.rankings)
 
 
 def run(stage: SetsStage, *, curated: Path, out: Path, known: Sequence[Prompt] = ()) -> Manifest:
@@ -79,13 +82,27 @@ def build(contents: Contents, stage: SetsStage, *, rewrites: Mapping[RatingId, s
     material = gather(contents, rewrites, held_out)
     written = read_rewrites(material)
     demos = demonstrations(material, written.usable, stage.sets)
-    compared = preferences(material, written.usable, demos.accepted, stage.sets)
-    rankings = ranked_sets(compared.pairs, compared.ties, material)
+    labelled = label(material, demos.examples, stage.sets)
+    compared = preferences(material, written.usable, stage.sets)
+    rows = _weigh(demos.examples, compared.pairs, labelled.rows, stage.sets)
+    rankings = ranked_sets(rows.pairs, compared.ties, material)
     card = make_card(contents, material, held_out, joined=joined_families(prompts, stage.split), rewrites=written,
-                     demonstrations=demos, preferences=compared, rankings=rankings)
-    made = TrainingSets(material=material, sft=demos.examples, pairs=compared.pairs, rankings=rankings, card=card)
+                     demonstrations=demos, preferences=compared, labelled=labelled, rankings=rankings, rows=rows)
+    made = TrainingSets(material=material, sft=rows.sft, pairs=rows.pairs, kto=rows.kto, rankings=rankings, card=card)
     refuse_leaks(made, contents, prompts, stage.split)
     return made
+
+
+def _weigh(examples: Sequence[SftExample], pairs: Sequence[PreferencePair], labelled: Sequence[KtoExample],
+           sets: SetsConfig) -> WeighedRows:
+    """Each kind of row by itself: the mean weight is 1 in each."""
+    shares = {}
+    sft, shares["sft"] = weighed(examples, wanted=topic_weights([row.topic for row in examples], sets.mixture),
+                                 most=sets.max_reviewer_share)
+    chosen, shares["pairs"] = weighed(pairs, wanted=[sets.origin_weights.get(row.origin, 1.0) for row in pairs],
+                                      most=sets.max_reviewer_share)
+    kto, shares["kto"] = weighed(labelled, wanted=[1.0] * len(labelled), most=sets.max_reviewer_share)
+    return WeighedRows(sft=sft, pairs=chosen, kto=kto, shares=shares)
 
 
 def refuse_leaks(sets: TrainingSets, contents: Contents, prompts: Iterable[Prompt], split: SplitConfig) -> None:
@@ -123,7 +140,7 @@ def _found(card: SetsCard) -> str:
 
 def _write(sets: TrainingSets, draft: Draft) -> None:
     rows = {"verdicts": sets.material.verdicts.rate, "rank_verdicts": sets.material.verdicts.rank, "sft": sets.sft,
-            "pairs": sets.pairs, "rankings": sets.rankings}
+            "pairs": sets.pairs, "kto": sets.kto, "rankings": sets.rankings}
     for name, values in rows.items():
         draft.counts[name] = write_rows(draft.folder / f"{name}.jsonl", values)
     draft.counts |= {name: sets.card.comparisons[name] for name in ("judged", "ties", "undecided")}

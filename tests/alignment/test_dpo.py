@@ -18,16 +18,17 @@ from sft import train
 from sft.adapters import load_policy, read_policy
 from sft.chat import encoder
 from sft.config import LoraConfig, SftConfig
-from tests.rows import example, pair, training_sets
+from tests.rows import example, pair, rankings_of, training_sets
 from tests.tiny import tiny_base, tiny_config
 
 PAIRS = [pair(f"q{i}", "yes", "no way") for i in range(16)]
 
 
-def stage(base: Path, *, max_length: int = 256, **trainer: object) -> dpo.DpoStage:
-    settings = {"learning_rate": 2e-3, "max_steps": 6} | trainer
-    return dpo.DpoStage(model=tiny_config(base, max_length=max_length), lora=LoraConfig(r=4, dropout=0.1),
-                        dpo=DpoConfig(trainer=settings))
+def stage(base: Path, *, max_length: int = 256, engine: str = "ranked", ranked: dict[str, object] | None = None,
+          **trainer: object) -> dpo.DpoStage:
+    settings = DpoConfig.model_validate({"engine": engine, "trainer": {"learning_rate": 2e-3, "max_steps": 6} | trainer}
+                                        | (ranked or {}))
+    return dpo.DpoStage(model=tiny_config(base, max_length=max_length), lora=LoraConfig(r=4, dropout=0.1), dpo=settings)
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +87,14 @@ def test_the_adapter_continues_its_parent_and_the_reference_is_not_kept(parent, 
         "adapter_config.json", "adapter_model.safetensors", "policy.json"]
 
 
-def test_a_reference_judged_beforehand_or_in_each_step_trains_the_same(base, sets, parent, trained, tmp_path):
-    dpo.run(stage(base, precompute_ref_log_probs=False), training_sets=sets, parent=parent, out=tmp_path / "live")
-    live, before = ([row["loss"] for row in curve(out)] for out in (tmp_path / "live", trained))
+def test_stock_trl_trains_the_same_whether_its_reference_judges_beforehand_or_in_each_step(base, sets, parent, trained, tmp_path):
+    for name, beforehand in (("live", False), ("before", True)):
+        dpo.run(stage(base, engine="trl", precompute_ref_log_probs=beforehand), training_sets=sets, parent=parent,
+                out=tmp_path / name)
+    live, before, ranked = ([row["loss"] for row in curve(out)] for out in (tmp_path / "live", tmp_path / "before", trained))
     assert live == pytest.approx(before, abs=1e-4)
+    # Two answers to each question: here a ranking is a pair, and the engines take the same steps.
+    assert ranked == pytest.approx(before, abs=1e-3)
 
 
 def test_another_reference_is_the_one_that_is_kept_to(base, sets, parent, trained, tmp_path):
@@ -113,19 +118,26 @@ def test_without_a_parent_the_base_is_the_reference(base, sets, tmp_path):
     assert read_policy(tmp_path / "out" / "adapter").parent is None
 
 
-@pytest.mark.parametrize("settings", [{}, {"precompute_ref_log_probs": False}, {"loss_type": ["ipo"]}])
+@pytest.mark.parametrize("settings", [{"engine": "trl"}, {"engine": "trl", "precompute_ref_log_probs": False},
+                                      {"engine": "trl", "loss_type": ["ipo"]}, {}, {"ranked": {"losses": ["ipo"]}}])
 def test_a_reference_that_is_not_the_policy_is_found_before_training(base, sets, parent, tmp_path, monkeypatch, settings):
-    def crooked(config, base, model, rows, *, scratch, real=dpo._trainer):
-        made = real(config, base, model, rows, scratch=scratch)
-        for name, weight in model.named_parameters():
-            if ".ref." in name:
-                weight.data.mul_(3.0)
-        return made
-
-    monkeypatch.setattr(dpo, "_trainer", crooked)
+    for module, name in ((dpo.dpo_pairs, "trainer_of"), (dpo, "_ranked_trainer")):
+        monkeypatch.setattr(module, name, policy_bent_after(getattr(module, name)))
     with pytest.raises(StageRefused, match=r"the first DPO loss is .*; a policy that equals its reference has ln 2 = 0\.693147"):
         dpo.run(stage(base, **settings), training_sets=sets, parent=parent, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def policy_bent_after(make):
+    """The trainer, whose policy is no longer what its reference is a copy of."""
+    def bent(*arguments, **named):
+        trainer = make(*arguments, **named)
+        for name, weight in trainer.model.named_parameters():
+            if ".default." in name:
+                weight.data.mul_(3.0)
+        return trainer
+
+    return bent
 
 
 def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(base, sets, parent, trained, tmp_path, monkeypatch):
@@ -146,21 +158,60 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(base, sets, paren
     assert [row["loss"] for row in curve(tmp_path / "out")] == [row["loss"] for row in curve(trained)]
 
 
-def test_pairs_that_prefer_nothing_are_refused_and_named(base, tmp_path):
+@pytest.mark.parametrize(("engine", "said"), [
+    ("ranked", ["answers 0 and 1 are both 'same'; a tie is never trained on as a preference",
+                "answer 0 is empty; a preference needs two answers"]),
+    ("trl", ["both texts are 'same'; a tie is never trained on as a preference",
+             "one of its texts is empty; a preference needs two answers"])])
+def test_pairs_that_prefer_nothing_are_refused_and_named(base, tmp_path, engine, said):
     sets = training_sets(tmp_path / "sets", pairs=[*PAIRS, pair("a", "same ", "same"), pair("b", " ", "no")])
     with pytest.raises(InvalidInput) as refused:
-        dpo.run(stage(base), training_sets=sets, parent=None, out=tmp_path / "out")
-    assert [problem.rpartition(": ")[2] for problem in refused.value.problems] == [
-        "both texts are 'same'; a tie is never trained on as a preference",
-        "one of its texts is empty; a preference needs two answers"]
+        dpo.run(stage(base, engine=engine), training_sets=sets, parent=None, out=tmp_path / "out")
+    assert [problem.rpartition(": ")[2] for problem in refused.value.problems] == said
 
 
-def test_pairs_with_a_side_too_long_are_dropped_and_counted(base, tmp_path):
+def test_pairs_with_a_side_too_long_are_dropped_and_counted_by_stock_trl(base, tmp_path):
     sets = training_sets(tmp_path / "sets", pairs=[*PAIRS, pair("long", "yes", "n" * 300)])
-    manifest = dpo.run(stage(base, max_steps=1), training_sets=sets, parent=None, out=tmp_path / "out")
+    manifest = dpo.run(stage(base, engine="trl", max_steps=1), training_sets=sets, parent=None, out=tmp_path / "out")
     assert manifest.counts == {"read": 17, "dropped_too_long": 1, "trained": 16, "steps": 1}
 
 
-def test_no_preferences_is_nothing_to_do(base, tmp_path):
+def test_everything_that_is_not_trained_on_as_it_stands_is_counted(base, tmp_path):
+    circle = [pair("c", *texts) for texts in (("red", "blue"), ("blue", "pen"), ("pen", "red"))]
+    rows = rankings_of([*PAIRS, pair("long", "yes", "n" * 300), pair("n" * 300, "yes", "no"), *circle])
+    tied = rows[0].model_copy(update={"id": "tied", "pairs": (), "ties": ((0, 1),)})
+    sets = training_sets(tmp_path / "sets", rankings=[*rows, tied])
+    manifest = dpo.run(stage(base, max_steps=1), training_sets=sets, parent=None, out=tmp_path / "out")
+    assert manifest.counts == {"rankings": 20, "read": 21, "ties": 1, "only_ties": 1, "prompt_too_long": 1, "dropped_too_long": 1,
+                               "truncated": 1, "cyclic": 1, "duplicates": 0, "trained_rankings": 18, "trained": 20, "steps": 1}
+
+
+def test_the_run_tells_how_it_computed_and_finds_the_reference_again(base, sets, tmp_path):
+    for name, found in (("first", 0), ("second", 32)):
+        config = stage(base, max_steps=1, ranked={"beta": 0.3, "cache": str(tmp_path / "cache")})
+        dpo.run(config, training_sets=sets, parent=None, out=tmp_path / name)
+        record = json.loads((tmp_path / name / "logs" / dpo.RECORD).read_text())
+        assert (record["attention"], record["completions"], record["found_in_cache"]) == ("split", 32, found)
+        assert record["packing_efficiency"] == 1.0
+
+
+def test_a_ranking_of_one_names_its_line(base, tmp_path):
+    sets = training_sets(tmp_path / "sets", pairs=PAIRS)
+    path = sets / "rankings.jsonl"
+    row = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json.dumps(row | {"completions": ["yes"], "pairs": []}) + "\n")
+    with pytest.raises(InvalidInput, match=r"rankings\.jsonl:1: completions.*at least 2"):
+        dpo.run(stage(base), training_sets=sets, parent=None, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("engine", ["ranked", "trl"])
+def test_no_preferences_is_nothing_to_do(base, tmp_path, engine):
     with pytest.raises(NothingToDo, match="no preferences to train on"):
-        dpo.run(stage(base), training_sets=training_sets(tmp_path / "sets"), parent=None, out=tmp_path / "out")
+        dpo.run(stage(base, engine=engine), training_sets=training_sets(tmp_path / "sets"), parent=None, out=tmp_path / "out")
+
+
+def test_settings_of_one_engine_are_refused_with_the_other(base, sets, tmp_path):
+    with pytest.raises(ValueError, match="losses can only be set with engine: ranked, and engine is trl"):
+        stage(base, engine="trl", ranked={"losses": ["ipo"]})
+    with pytest.raises(InvalidInput, match=r"dpo\.trainer\.loss_type is \['ipo'\].*set dpo\.losses"):
+        dpo.run(stage(base, loss_type=["ipo"]), training_sets=sets, parent=None, out=tmp_path / "out")

@@ -41,17 +41,19 @@ def rate(verdict: str = "correct", *, criteria: dict[str, int] | None = None, fl
 class Bench:
     """Collects prompts, completions, items and ratings, and hands out the snapshot they make."""
 
-    def __init__(self) -> None:
+    def __init__(self, rubric: Rubric = RUBRIC) -> None:
+        self.rubric = rubric
         self.prompts: dict[str, Prompt] = {}
         self.completions: dict[CompletionId, Completion] = {}
         self.items: list[ReviewItem] = []
         self.ratings: list[Rating] = []
         self.gold: list[GoldAnswer] = []
 
-    def prompt(self, text: str, *, family: str | None = None, answerable: bool = True, critical: bool = False) -> Prompt:
+    def prompt(self, text: str, *, family: str | None = None, topic: str | None = None, answerable: bool = True,
+               critical: bool = False) -> Prompt:
         """A question; asked for twice it is the same one."""
-        made = Prompt.of([Message(role="user", content=text)], family=family, answerable=answerable, critical=critical,
-                         reference="known" if critical else None)
+        made = Prompt.of([Message(role="user", content=text)], family=family, topic=topic, answerable=answerable,
+                         critical=critical, reference="known" if critical else None)
         return self.prompts.setdefault(text, made)
 
     def completion(self, question: str, text: str) -> Completion:
@@ -94,7 +96,7 @@ class Bench:
 
     def _rating(self, item: ReviewItem, number: int, answer: RateAnswer | RankAnswer) -> None:
         self.ratings.append(Rating.of(item_id=item.id, reviewer_id=ReviewerId(f"sim-{number}"), version=1, answer=answer,
-                                      rubric=RUBRIC.hash, submitted_at=START + timedelta(minutes=len(self.ratings)),
+                                      rubric=self.rubric.hash, submitted_at=START + timedelta(minutes=len(self.ratings)),
                                       source=f"record-{item.id}"))
 
     @property
@@ -105,7 +107,7 @@ class Bench:
                         completions=tuple(sorted(self.completions.values(), key=lambda row: row.id)),
                         items=tuple(sorted(self.items, key=lambda row: row.id)),
                         ratings=tuple(sorted(self.ratings, key=lambda row: row.id)),
-                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=RUBRIC,
+                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=self.rubric,
                         gold=tuple(self.gold))
 
     @property

