@@ -14,6 +14,7 @@ from feedback.terminal import note, print_json, print_table
 if TYPE_CHECKING:
     from feedback.lineage import Manifest
     from feedback.measures import Measured, Unscored
+    from feedback.training_sets.export import ExportConfig
 
 feedback_app = typer.Typer(no_args_is_help=True, help="What people said, and what follows from it.")
 
@@ -73,6 +74,46 @@ def build(curated: Annotated[Path, typer.Argument(help="A curated snapshot.")], 
         note(f"{curated} lies in no project: the default split decides what is held out; name the project with --dir")
     stage = write.SetsStage(sets=settings.training_sets, split=settings.split)
     _tell(write.run(stage, curated=curated, out=out, known=project_prompts(project, settings)), out, json)
+
+
+@feedback_app.command()
+def export(
+    sets: Annotated[Path, typer.Argument(help="A folder of training sets.")], out: Out,
+    to: Annotated[str, typer.Option(help="trl (`datasets` folders), jsonl, parquet, or hub (parquet, pushed).")] = "trl",
+    repo: Annotated[str | None, typer.Option(help="With --to hub: the dataset to push to, OWNER/NAME.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="With --to hub: anybody may read it.")] = False,
+    licence: Annotated[str | None, typer.Option(help="For the dataset card; by default the project's.")] = None,
+    dir: Project = None, json: Json = False,
+) -> None:
+    """Write training sets for TRL or others, with a dataset card, or push them to the Hugging Face Hub."""
+    from feedback.training_sets import export as stage
+    from feedback.training_sets.settings import project_around, read_settings
+
+    form = next((each for each in stage.FORMS if each == to), None)
+    if form is None:
+        raise typer.BadParameter(f"--to is {to!r}; use {', '.join(stage.FORMS)}")
+    if (form == "hub") != (repo is not None) or (public and form != "hub"):
+        raise typer.BadParameter("--to hub needs --repo OWNER/NAME, and only it takes --repo and --public")
+    settings = read_settings(dir or project_around(sets))
+    config = stage.ExportConfig(form=form, licence=licence or settings.training_sets.licence)
+    if repo is None:
+        _tell(stage.run(config, training_sets=sets, out=out), out, json)
+    else:
+        _push(config, sets, out, repo, public, json)
+
+
+def _push(config: ExportConfig, sets: Path, out: Path, repo: str, public: bool, json: bool) -> None:
+    from feedback.training_sets import export as stage
+    from feedback.training_sets.hub import check_push, push
+
+    token = check_push(repo)
+    made = stage.run(config, training_sets=sets, out=out)
+    note(f"pushing {out} to {repo}, {'for anybody to read' if public else 'private'} ...")
+    address = push(out, repo, public=public, token=token)
+    if json:
+        print_json({"out": str(out), "hash": made.hash, "counts": made.counts, "pushed": address})
+    else:
+        typer.echo(f"{out}: {', '.join(f'{count} {name}' for name, count in made.counts.items())}; pushed to {address}")
 
 
 @feedback_app.command()

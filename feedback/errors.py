@@ -6,6 +6,7 @@
     +-- DeskError               the Argilla server
     |   +-- DeskUnreachable     no answer, or not an Argilla server
     |   +-- DeskRefused         it answered and said no: key, role, missing workspace
+    +-- HubError                the Hugging Face Hub: out of reach, or it refused an export
     +-- StoreError              the store's database: damaged, full, read-only, newer than this code
     +-- LineageError            a file is not the one that was recorded
     |   +-- BaseMismatch        an adapter belongs to another base model
@@ -45,6 +46,10 @@ class DeskUnreachable(DeskError):
 
 class DeskRefused(DeskError):
     """The Argilla server answered and refused."""
+
+
+class HubError(RedpenError):
+    """The Hugging Face Hub did not take an export; the folder that was to be pushed is whole."""
 
 
 class StoreError(RedpenError):

@@ -34,7 +34,8 @@ ORDER = {
     "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "orders", "questions", "ratings_file",
                              "file_verdicts", "ranking", "methods", "verdicts", "reviewers", "integrity"),
     "feedback.training_sets": ("settings", "split", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
-                               "preferences", "rankings", "augment", "card", "write"),
+                               "preferences", "rankings", "augment", "card", "write", "trl_rows", "dataset_card",
+                               "export", "hub"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from feedback.config import Strict
-from feedback.ids import FamilyId
+from feedback.ids import FamilyId, ReviewerId
 from feedback.schemas import KtoExample, PreferencePair, RankedSet, SftExample
 from feedback.store.snapshot import Contents
 from feedback.training_sets.kto import Labelled
@@ -71,6 +71,8 @@ class SetsCard(Strict):
     """Questions with at least one pair."""
     topics: dict[str, float] = {}
     """Topic -> its share of the demonstrations, weights counted; `none` where a question has no topic."""
+    simulated: tuple[ReviewerId, ...] = ()
+    """Reviewers that are programs."""
     reviewers: dict[str, tuple[ReviewerShare, ...]] = {}
     """Kind of row -> how much of it rests on each reviewer, before and after the cap."""
 
@@ -96,7 +98,8 @@ def make_card(contents: Contents, material: Material, held_out: frozenset[Family
         pairs={origin: sum(row.origin == origin for row in preferences.pairs) for origin in ORIGINS},
         preferences_left_out=dict(preferences.left_out), rankings=len(rankings),
         labelled={name: sum(row.label is wanted for row in rows.kto) for name, wanted in (("wanted", True), ("unwanted", False))},
-        labels_left_out=dict(labelled.left_out), topics=_topics(rows.sft), reviewers=dict(rows.shares))
+        labels_left_out=dict(labelled.left_out), topics=_topics(rows.sft), reviewers=dict(rows.shares),
+        simulated=tuple(sorted(reviewer.id for reviewer in contents.reviewers if reviewer.simulated)))
 
 
 def _topics(examples: Sequence[SftExample]) -> dict[str, float]:
