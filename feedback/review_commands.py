@@ -88,6 +88,23 @@ def sync(dir: Folder = Path(), json: Json = False) -> None:
 
 
 @review_app.command()
+def texts(file: Annotated[Path, typer.Argument(help="JSON lines with \"text\" and, where it helps, \"source\".")],
+          dir: Folder = Path(), json: Json = False) -> None:
+    """Queue your own texts to be labelled by experts."""
+    from feedback.desk.project import open_project_store, project_rubric, read_desk_project
+    from feedback.desk.texts import add_texts, read_texts
+
+    project = read_desk_project(dir)
+    rubric, lines = project_rubric(dir, project), read_texts(file)
+    with open_project_store(dir, project) as store:
+        new = add_texts(store, rubric, lines, reviews=project.queues.reviews)
+    if json:
+        print_json({"texts": len(lines), "new": new})
+    else:
+        typer.echo(f"queued {new} texts, {len(lines) - new} were there; run `redpen review push`")
+
+
+@review_app.command()
 def status(dir: Folder = Path(), json: Json = False) -> None:
     """What waits for reviewers, by dataset and by reviewer."""
     from feedback.desk.status import status as find

@@ -7,11 +7,11 @@ Ids are content hashes made by the `of` constructors, so equal content is one th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from feedback.config import Share, Strict
 from feedback.ids import (
@@ -25,6 +25,11 @@ from feedback.ids import (
     ReviewerId,
     content_hash,
 )
+
+
+def _without(dumped: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Without fields at their defaults that came to a value later: what was stored before them keeps its id and its bytes."""
+    return {name: value for name, value in dumped.items() if name not in defaults or value != defaults[name]}
 
 
 class Message(Strict):
@@ -138,6 +143,8 @@ class Purpose(StrEnum):
     TRAIN = "train"
     AUDIT = "audit"
     """Judges a candidate. Never trained on."""
+    TEXTS = "texts"
+    """A user's own text that experts label. No model wrote it, and none is trained on what is said of it."""
     GOLD = "gold"
     """Its answer is known: it shows how reliable its reviewers are. Never trained on, and no part of any audit figure."""
 
@@ -166,6 +173,10 @@ class ReviewItem(Strict):
         shown = sorted(completion_ids, key=lambda completion: content_hash("order", [made, completion]))
         return cls(id=made, queue=queue, purpose=purpose, round=round, prompt_id=prompt_id, completion_ids=tuple(shown),
                    reviews=reviews, settles=settles)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(dump(self), {"settles": None})
 
     @model_validator(mode="after")
     def _sizes_fit_the_queue(self) -> Self:
@@ -224,12 +235,36 @@ class GoldAnswer(Strict):
     """The right rating by criterion, where there is one."""
 
 
+class SpanType(StrEnum):
+    """How marked words are wrong."""
+
+    CONTRADICTED = "contradicted"
+    """The source says otherwise."""
+    NOT_IN_SOURCE = "not in source"
+    """The source does not say it."""
+
+
+class Severity(StrEnum):
+    """How much harm marked words do."""
+
+    MINOR = "minor"
+    MAJOR = "major"
+
+
 class Span(Strict):
     """A marked part of an answer, in characters: `text[start:end]`."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=1)
     label: str = "hallucinated"
+    type: SpanType | None = None
+    severity: Severity | None = None
+    entity: bool = False
+    """True when the mark says what the words are about and finds no error."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(dump(self), {"type": None, "severity": None, "entity": False})
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -249,11 +284,17 @@ class RateAnswer(Strict):
     spans: tuple[Span, ...] = ()
     rewrite: str | None = None
     comment: str | None = None
+    choices: dict[str, str | tuple[str, ...]] = {}
+    """What was chosen, by question of the rubric: one option, or all that were ticked."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without(dump(self), {"choices": {}})
 
     @property
     def hallucinated(self) -> bool:
         """The reviewer found something false or unsupported, by the flag or by marking it."""
-        return Flag.HALLUCINATED in self.flags or bool(self.spans)
+        return Flag.HALLUCINATED in self.flags or not all(span.entity for span in self.spans)
 
     @property
     def abstains(self) -> bool:

@@ -18,12 +18,13 @@ KINDS = {"rating": "rating", "label_selection": "label", "multi_label_selection"
 def settings(layout: Layout, client: argilla.Argilla) -> argilla.Settings:
     """What Argilla needs to make the dataset.
 
-    No field is markdown: Argilla would hide what it takes for markup (`__init__`, `*args`), and reviewers judge what was
-    written. The item's id is metadata that annotators are not shown.
+    A field is markdown only where the rubric says so: Argilla hides what it takes for markup (`__init__`, `*args`), and reviewers
+    judge what was written. The item's id is metadata that annotators are not shown.
     """
     import argilla
 
-    fields = [argilla.TextField(name=field.name, title=field.title, required=field.required, use_markdown=False, client=client)
+    fields = [argilla.TextField(name=field.name, title=field.title, required=field.required, use_markdown=field.markdown,
+                                client=client)
               for field in layout.fields]
     return argilla.Settings(
         guidelines=layout.guidelines, fields=fields, questions=[_question(question, client) for question in layout.questions],
@@ -64,14 +65,16 @@ def read_layout(dataset: Mapping[str, Any], fields: Iterable[Mapping[str, Any]],
         kind=KINDS[one["settings"]["type"]], name=one["name"], title=one["title"], description=one["description"] or "",  # type: ignore[arg-type]
         required=one["required"], options=tuple((str(option["value"]), str(option.get("text", option["value"])))
                                                 for option in one["settings"].get("options", ()))) for one in found)
-    shown = tuple(Field(name=one["name"], title=one["title"], required=one["required"]) for one in fields)
+    shown = tuple(Field(name=one["name"], title=one["title"], required=one["required"],
+                        markdown=one["settings"].get("use_markdown", False)) for one in fields)
     return Layout(name=dataset["name"], guidelines=dataset["guidelines"] or "", fields=shown, questions=asked,
                   reviews=dataset["distribution"]["min_submitted"])
 
 
 def changes(found: Iterable[Mapping[str, Any]], layout: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
     """(id, what to change) for each field or question of the server whose wording differs from the layout."""
-    wanted: dict[str, dict[str, Any]] = {field.name: {"title": field.title} for field in layout.fields}
+    wanted: dict[str, dict[str, Any]] = {field.name: {"title": field.title, "settings": {
+        "type": "text", "use_markdown": field.markdown}} for field in layout.fields}
     wanted |= {question.name: {"title": question.title, "description": question.description} for question in layout.questions}
     for one in found:
         change = {key: text for key, text in wanted.get(one["name"], {}).items() if one.get(key) != text}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -10,8 +10,8 @@ from feedback.desk.form import Form
 from feedback.desk.layout import COMMENT, FLAGS, ITEM, PROMPT, RANKING, REFERENCE, REWRITE, SPANS, VERDICT, answer_fields
 from feedback.desk.page_text import EMPTY, Positions, read_shown, shown, shown_answer
 from feedback.ids import CompletionId, ItemId
-from feedback.rubric import Rubric
-from feedback.schemas import Completion, Prompt, Queue, RankAnswer, RateAnswer, ReviewItem
+from feedback.rubric import Option, Rubric
+from feedback.schemas import Completion, Flag, Prompt, Queue, RankAnswer, RateAnswer, ReviewItem, VerdictValue
 
 __all__ = ["EMPTY", "RecordDraft", "conversation", "decode_answer", "encode_answer", "read_shown", "record_of"]
 
@@ -49,9 +49,12 @@ def conversation(prompt: Prompt) -> str:
     return "\n\n".join(f"{message.role.capitalize()}:\n{message.content}" for message in prompt.messages)
 
 
-def encode_answer(answer: RateAnswer | RankAnswer, *, item: ReviewItem,
-                  completions: Mapping[CompletionId, Completion]) -> dict[str, Any]:
-    """The answer as the page would submit it: question name to value, questions left empty left out."""
+def encode_answer(answer: RateAnswer | RankAnswer, *, item: ReviewItem, completions: Mapping[CompletionId, Completion],
+                  rubric: Rubric | None = None) -> dict[str, Any]:
+    """The answer as the page would submit it: question name to value, questions left empty left out.
+
+    `rubric`: leave out the verdict and the flags where it does not ask for them, since they follow from the choices.
+    """
     values: dict[str, Any]
     match answer:
         case RateAnswer():
@@ -59,7 +62,10 @@ def encode_answer(answer: RateAnswer | RankAnswer, *, item: ReviewItem,
             places = [(span.label, *positions.on_page(span.start, span.end)) for span in answer.spans]
             spans = [{"label": label, "start": start, "end": end} for label, start, end in places]
             flags = [flag.value for flag in answer.flags]
-            values = {**answer.criteria, VERDICT: answer.verdict.value, FLAGS: flags, SPANS: spans}
+            choices = {name: chosen if isinstance(chosen, str) else list(chosen) for name, chosen in answer.choices.items()}
+            values = {**choices, **answer.criteria, SPANS: spans}
+            values |= {VERDICT: answer.verdict.value} if rubric is None or rubric.verdict else {}
+            values |= {FLAGS: flags} if rubric is None or rubric.flags else {}
         case RankAnswer():
             names = dict(zip(item.completion_ids, answer_fields(len(item.completion_ids)), strict=True))
             ranks = {names[one]: rank for rank, tier in enumerate(answer.tiers, start=1) for one in tier}
@@ -82,7 +88,26 @@ def decode_answer(values: Mapping[str, Any], *, item: ReviewItem, completions: M
         form.finish()
         return RankAnswer(tiers=tiers, rewrite=rewrite, comment=comment)
     (answer,) = texts.values()
-    found: dict[str, Any] = {"criteria": form.criteria(), "verdict": form.verdict(), "flags": form.flags(),
+    choices = form.choices()
+    chosen = _chosen(choices, rubric)
+    found: dict[str, Any] = {"criteria": form.criteria(), "verdict": form.verdict() if rubric.verdict else _worst(chosen),
+                             "flags": _flags(form.flags() if rubric.flags else (), chosen), "choices": choices,
                              "spans": form.spans(answer), "rewrite": form.rewrite([answer]), "comment": form.text(COMMENT)}
     form.finish()
     return RateAnswer(**found)
+
+
+def _chosen(choices: Mapping[str, str | tuple[str, ...]], rubric: Rubric) -> list[Option]:
+    values = {name: (value,) if isinstance(value, str) else value for name, value in choices.items()}
+    return [option for choice in rubric.choices for option in choice.options if option.value in values.get(choice.name, ())]
+
+
+def _worst(chosen: Sequence[Option]) -> VerdictValue:
+    """The verdict that follows from the options: the worst of theirs, and nothing known when none has one."""
+    given = {option.verdict for option in chosen}
+    order = (VerdictValue.INCORRECT, VerdictValue.PARTIALLY_CORRECT, VerdictValue.CORRECT)
+    return next((verdict for verdict in order if verdict in given), VerdictValue.CANNOT_TELL)
+
+
+def _flags(ticked: Sequence[Flag], chosen: Sequence[Option]) -> tuple[Flag, ...]:
+    return tuple(flag for flag in Flag if flag in ticked or flag in {option.flag for option in chosen})

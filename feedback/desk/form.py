@@ -27,6 +27,20 @@ class Form:
         if self._problems:
             raise InvalidInput(self._problems)
 
+    def choices(self) -> dict[str, str | tuple[str, ...]]:
+        """What was chosen by choice; optional ones may be missing, several are in the order of the form."""
+        found: dict[str, str | tuple[str, ...]] = {}
+        for choice in self._rubric.choices:
+            value = self._left.pop(choice.name, None)
+            known = [option.value for option in choice.options]
+            ticked = value if choice.many else [value]
+            if isinstance(ticked, list) and ticked and all(one in known for one in ticked):
+                ordered = tuple(one for one in known if one in ticked)
+                found[choice.name] = ordered if choice.many else ordered[0]
+            elif value not in (None, []) or (choice.required and not choice.many):
+                self._wrong(choice.name, value, f"{'a list of' if choice.many else 'one of'} {known}")
+        return found
+
     def criteria(self) -> dict[str, int]:
         """Rating by criterion; optional ones may be missing."""
         found = {}
@@ -59,16 +73,16 @@ class Form:
     def spans(self, text: str) -> tuple[Span, ...]:
         """The marked parts of the text, in characters, in the order of the text."""
         value = self._left.pop(SPANS, None) or []
-        positions = Positions(text)
+        positions, marks = Positions(text), {mark.value: mark for mark in self._rubric.marks}
         found = []
         for one in value if isinstance(value, list) else [value]:
             match one:
                 case {"label": str(label), "start": int(start), "end": int(end)} if (
-                        label in self._rubric.spans and (place := positions.characters(start, end))):
-                    found.append(Span(start=place[0], end=place[1], label=label))
+                        label in marks and (place := positions.characters(start, end))):
+                    found.append(Span(start=place[0], end=place[1], label=label, type=marks[label].type,
+                                      severity=marks[label].severity, entity=marks[label].entity))
                 case _:
-                    self._wrong(SPANS, one, f"a part of the answer's {positions.count} positions marked as one of "
-                                f"{list(self._rubric.spans)}")
+                    self._wrong(SPANS, one, f"a part of the answer's {positions.count} positions marked as one of {list(marks)}")
         return tuple(sorted(found, key=lambda span: (span.start, span.end, span.label)))
 
     def tiers(self, shown_ids: Sequence[CompletionId]) -> tuple[tuple[CompletionId, ...], ...]:

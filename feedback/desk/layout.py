@@ -2,6 +2,7 @@
 
     rate, rate-2       one answer; the number is how many reviewers are asked, 1 when left out
     rank, rank-of-3    several answers side by side; 4 when left out
+    rate-v2            the same after an optional question was added to the rubric
 
 Argilla asks every reviewer of a dataset the same questions, and as many reviewers of each of its records, so items that
 differ in either go into datasets of their own. Where the server routes records (routing.py) the number of reviewers is each
@@ -11,16 +12,18 @@ record's own, and there is no `rate-2`. What an item is used for does not decide
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from feedback.config import QueueConfig
 from feedback.errors import InvalidInput
-from feedback.rubric import Rubric
+from feedback.rubric import Choice, Mark, Option, Rubric
 from feedback.schemas import Flag, Queue, ReviewItem, VerdictValue
 
-PROMPT, REFERENCE, ANSWER = "prompt", "reference", "answer"
+PROMPT: Literal["prompt"] = "prompt"
+REFERENCE: Literal["reference"] = "reference"
+ANSWER: Literal["answer"] = "answer"
 """Field names. Answers side by side are `answer_1`, `answer_2` and so on, in display order."""
 VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT = "verdict", "flags", "spans", "ranking", "rewrite", "comment"
 """Question names, beside one for each criterion."""
@@ -39,6 +42,8 @@ class Field:
     name: str
     title: str
     required: bool = True
+    markdown: bool = False
+    """Rendered; otherwise its very characters are shown."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,39 @@ class Kind:
         return f"{self.queue.value}{size}" + (f"-{self.reviews}" if self.reviews > 1 else "")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What answers to one part of a page depend on: not titles, descriptions or guidelines."""
+
+    required: bool
+    answers: tuple[object, ...]
+
+
+def asked(layout: Layout) -> dict[str, Asked]:
+    """What answers to each part of a page depend on, in no order."""
+    fields = {one.name: Asked(one.required, ()) for one in layout.fields}
+    questions = {one.name: Asked(one.required, (one.kind, *(value for value, _ in one.options))) for one in layout.questions}
+    return {**fields, **questions, "reviews": Asked(True, (layout.reviews,))}
+
+
 def is_review_dataset(name: str) -> bool:
     """True for the names that `Kind` gives: the workspace may hold other datasets, which are left alone."""
-    return re.fullmatch(r"(rate|rank(-of-\d+)?)(-\d+)?", name) is not None
+    return re.fullmatch(r"(rate|rank(-of-\d+)?)(-\d+)?(-v\d+)?", name) is not None
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of dataset that has this name."""
+    found = re.fullmatch(r"(rate|rank)(?:-of-(\d+))?(?:-(\d+))?(?:-v\d+)?", name)
+    if found is None:
+        raise ValueError(f"{name!r} is no review dataset's name")
+    usual = 1 if found[1] == Queue.RATE else USUAL_RANK_SIZE
+    return Kind(Queue(found[1]), int(found[2] or usual), int(found[3] or 1))
+
+
+def version_of(name: str) -> tuple[str, int]:
+    """A dataset's name without its version, and the version, from 1."""
+    kind, _, number = name.partition("-v")
+    return kind, int(number or 1)
 
 
 def kind_of(item: ReviewItem, *, routed: bool = False) -> Kind:
@@ -113,15 +148,18 @@ def layouts(rubric: Rubric, kinds: Iterable[Kind]) -> tuple[Layout, ...]:
 
 def _impossible(rubric: Rubric) -> list[str]:
     taken = {VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT}
-    problems = []
+    places = {"choices": rubric.choices, "criteria": rubric.criteria}
+    problems = [f"rubric.yaml: {key}[{number}].name is {question.name!r}, which the form uses itself; take another name"
+                for key, questions in places.items() for number, question in enumerate(questions) if question.name in taken]
     for number, criterion in enumerate(rubric.criteria):
         where = f"rubric.yaml: criteria[{number}]"
-        if criterion.name in taken:
-            problems.append(f"{where}.name is {criterion.name!r}, which the form uses itself; take another name")
         if not 0 <= criterion.scale[0] <= criterion.scale[-1] <= LARGEST_RATING or len(criterion.scale) > MOST_RATINGS:
             problems.append(f"{where}.scale is {list(criterion.scale)}; Argilla takes whole numbers from 0 to {LARGEST_RATING}")
-    if len(set(rubric.spans)) != len(rubric.spans) or not all(rubric.spans):
-        problems.append(f"rubric.yaml: spans is {list(rubric.spans)}; use different names that are not empty")
+    marks = [mark.value for mark in rubric.marks]
+    if len(set(marks)) != len(marks):
+        problems.append(f"rubric.yaml: spans is {marks}; use different names")
+    if not (rubric.verdict or rubric.criteria or any(choice.required and not choice.many for choice in rubric.choices)):
+        problems.append("rubric.yaml: every question of the form is optional; Argilla wants one that must be answered")
     if len(rubric.guidelines) > MOST_GUIDELINES:
         problems.append(f"rubric.yaml: guidelines has {len(rubric.guidelines)} characters; Argilla takes {MOST_GUIDELINES}")
     return problems
@@ -133,31 +171,57 @@ def answer_fields(size: int) -> tuple[str, ...]:
 
 
 def _rate(rubric: Rubric, kind: Kind) -> Layout:
-    fields = (Field(PROMPT, "Question"), Field(REFERENCE, "Reference (evidence)", required=False), Field(ANSWER, "Answer"))
-    verdicts = tuple((value.value, value.value.capitalize()) for value in VerdictValue)
-    flags = tuple((value.value, value.value.capitalize()) for value in Flag)
-    spans = tuple((value, value.capitalize()) for value in rubric.spans)
-    questions = [Question("label", VERDICT, "Verdict", "Would you let this answer stand? "
-                          "Cannot tell is honest: it is counted and decides nothing.", True, verdicts),
-                 Question("labels", FLAGS, "The answer...", "Tick what is so; leave both empty when neither is.", False, flags)]
-    if spans:
-        questions.append(Question("span", SPANS, "Mark it: click a label, then drag over the words",
-                                  "Hold Shift to mark single characters. Click a mark's label to remove it.", False, spans))
-    questions += [Question("rating", criterion.name, criterion.title, f"{criterion.scale[-1]} is best.", criterion.required,
-                           tuple((str(value), str(value)) for value in criterion.scale)) for criterion in rubric.criteria]
-    return Layout(kind.name, _guidelines(rubric), fields, (*questions, *_texts(rubric, "Better answer (optional)")), kind.reviews)
+    fields = (*_evidence(rubric), _field(rubric, ANSWER, "Answer", marked=bool(rubric.spans)))
+    questions = (*_judgements(rubric), *_texts(rubric, "Better answer (optional)"))
+    return Layout(kind.name, _guidelines(rubric), fields, questions, kind.reviews)
+
+
+def _evidence(rubric: Rubric) -> tuple[Field, Field]:
+    return _field(rubric, PROMPT, "Question"), _field(rubric, REFERENCE, "Reference (evidence)", required=False)
+
+
+def _field(rubric: Rubric, name: Literal["prompt", "reference", "answer"], title: str, *, required: bool = True,
+           marked: bool = False) -> Field:
+    return Field(name, rubric.fields.get(name, title), required, markdown=rubric.markdown and not marked)
+
+
+def _judgements(rubric: Rubric) -> Iterator[Question]:
+    """Everything that is asked about one answer, but texts."""
+    if rubric.verdict:
+        yield Question("label", VERDICT, "Verdict", "Would you let this answer stand? "
+                       "Cannot tell is honest: it is counted and decides nothing.", True,
+                       tuple((value.value, value.value.capitalize()) for value in VerdictValue))
+    if rubric.flags:
+        yield Question("labels", FLAGS, "The answer...", "Tick what is so; leave both empty when neither is.", False,
+                       tuple((value.value, value.value.capitalize()) for value in Flag))
+    yield from map(_choice, rubric.choices)
+    if rubric.spans:
+        yield Question("span", SPANS, "Mark it: click a label, then drag over the words",
+                       "Hold Shift to mark single characters. Click a mark's label to remove it.", False, _named(rubric.marks))
+    for criterion in rubric.criteria:
+        yield Question("rating", criterion.name, criterion.title, f"{criterion.scale[-1]} is best.", criterion.required,
+                       tuple((str(value), str(value)) for value in criterion.scale))
+
+
+def _choice(choice: Choice) -> Question:
+    kind: Literal["label", "labels"] = "labels" if choice.many else "label"
+    advice = "Tick all that apply, or none." if choice.many else ""
+    return Question(kind, choice.name, choice.title, advice, choice.required and not choice.many, _named(choice.options))
+
+
+def _named(options: Iterable[Option | Mark]) -> tuple[tuple[str, str], ...]:
+    return tuple((one.value, one.title or one.value.capitalize()) for one in options)
 
 
 def _rank(rubric: Rubric, kind: Kind) -> Layout:
-    names = answer_fields(kind.size)
-    titles = {name: f"Answer {number}" for number, name in enumerate(names, start=1)}
-    fields = (Field(PROMPT, "Question"), Field(REFERENCE, "Reference (evidence)", required=False),
-              *(Field(name, title) for name, title in titles.items()))
+    title = rubric.fields.get(ANSWER, "Answer")
+    titles = {name: f"{title} {number}" for number, name in enumerate(answer_fields(kind.size), start=1)}
+    answers = (Field(name, title, markdown=rubric.markdown) for name, title in titles.items())
     ranking = Question("ranking", RANKING, "Rank the answers, best first; equal ones may share a rank",
                        "Drag each answer into a rank, or type its rank. A tie is a judgement.", True,
                        tuple(titles.items()))
     texts = _texts(rubric, "Better than the best of them (optional)")
-    return Layout(kind.name, _guidelines(rubric), fields, (ranking, *texts), kind.reviews)
+    return Layout(kind.name, _guidelines(rubric), (*_evidence(rubric), *answers), (ranking, *texts), kind.reviews)
 
 
 def _texts(rubric: Rubric, better: str) -> list[Question]:

@@ -13,6 +13,7 @@ from feedback.config import Strict
 from feedback.desk.desk import Dataset, Desk, Page, is_simulated
 from feedback.desk.layout import is_review_dataset
 from feedback.desk.reading import Key, Known, Reading, Rejected, read_records, tombstone, withdrawn
+from feedback.desk.rubrics import remember, rubric_of, versions
 from feedback.errors import DeskRefused
 from feedback.ids import ItemId
 from feedback.rubric import Rubric
@@ -57,6 +58,7 @@ def pull(desk: Desk, store: Store, rubric: Rubric, *, full: bool = False) -> Pul
     """
     if not desk.has_workspace():
         raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
+    remember(store, rubric)
     tally = _Tally()
     one = _Pull(desk, store, rubric, tally)
     for dataset in desk.datasets().values():
@@ -71,6 +73,7 @@ class _Pull:
 
     def __init__(self, desk: Desk, store: Store, rubric: Rubric, tally: _Tally) -> None:
         self._desk, self._store, self._rubric, self._tally = desk, store, rubric, tally
+        self._rubrics = versions(store)
         self._names = desk.users()
         self._latest: dict[Key, Rating] = {(row.item_id, row.reviewer_id): row for row in store.latest_ratings()}
 
@@ -92,10 +95,10 @@ class _Pull:
 
     def _read(self, dataset: Dataset) -> tuple[bool, Reading]:
         """Everything in the dataset; False when records came or went meanwhile, so that some may not have been seen."""
-        found, seen, total = Reading(), set[str](), 0
+        found, seen, total, rubric = Reading(), set[str](), 0, rubric_of(dataset, self._rubrics)
         with progress(f"Pulling {dataset.name}") as advance:
             for page in self._desk.pages(dataset):
-                reading = read_records(page.records, dataset=dataset, known=self._known(page))
+                reading = read_records(page.records, dataset=dataset, known=self._known(page, rubric))
                 self._store_ratings(reading.ratings)
                 found.submitted |= reading.submitted
                 found.rejected += reading.rejected
@@ -105,12 +108,12 @@ class _Pull:
                 advance(len(page.records))
         return len(seen) == total, found
 
-    def _known(self, page: Page) -> Known:
+    def _known(self, page: Page, rubric: Rubric) -> Known:
         ids = {ItemId(record.item_id) for record in page.records if record.item_id and record.responses}
         items = {item.id: item for item in self._store.items(ids=ids)}
         wanted = {completion for item in items.values() for completion in item.completion_ids}
         completions = {completion.id: completion for completion in self._store.completions(wanted)}
-        return Known(items=items, completions=completions, latest=self._latest, names=self._names, rubric=self._rubric)
+        return Known(items=items, completions=completions, latest=self._latest, names=self._names, rubric=rubric)
 
     def _store_ratings(self, ratings: list[Rating]) -> None:
         people = {rating.reviewer_id: self._names.get(rating.reviewer_id, rating.reviewer_id) for rating in ratings}

@@ -12,7 +12,8 @@ from feedback.desk import layout
 from feedback.desk.codec import RecordDraft, record_of
 from feedback.desk.desk import Dataset, Desk
 from feedback.desk.routing import Router
-from feedback.desk.setup import plan_datasets
+from feedback.desk.rubrics import remember
+from feedback.desk.setup import plan_datasets, versions
 from feedback.errors import DeskRefused, StoreError
 from feedback.ids import ItemId
 from feedback.rubric import Rubric
@@ -46,27 +47,29 @@ def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] |
                     key=lambda item: (kind_of(item), item.id))
     if wanted and not desk.has_workspace():
         raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
+    remember(store, rubric)
     for step in plan_datasets(desk, rubric, {kind_of(item) for item in wanted}) if wanted else []:
         step.apply()
     datasets = desk.datasets() if wanted else {}
     there = _there(store, datasets)
     new = [item for item in wanted if not _is_there(item, there)]
     if router is not None:
-        router.prepare(datasets[name] for name in {kind_of(item).name for item in new})
+        router.prepare(versions(datasets, name)[-1] for name in {kind_of(item).name for item in new})
     counts: dict[str, int] = {}
     with progress("Pushing", total=len(new)) as advance:
         for kind, group in groupby(new, key=kind_of):
+            dataset = versions(datasets, kind.name)[-1]
             for batch in _batches(list(group)):
-                _push_batch(desk, store, batch, dataset=datasets[kind.name], router=router)
-                counts[kind.name] = counts.get(kind.name, 0) + len(batch)
+                _push_batch(desk, store, batch, dataset=dataset, router=router)
+                counts[dataset.name] = counts.get(dataset.name, 0) + len(batch)
                 advance(len(batch))
     return PushReport(pushed=len(new), already=len(wanted) - len(new), datasets=counts)
 
 
 def _there(store: Store, datasets: Mapping[str, Dataset]) -> dict[ItemId, set[str]]:
-    """The names of the datasets that hold each item. A record id names its dataset: on another server, or in a dataset made
+    """The names, without versions, of the datasets that hold each item. A record id names its dataset: on another server, or in a dataset made
     anew, the item is not pushed yet."""
-    names = {dataset.id: name for name, dataset in datasets.items()}
+    names = {dataset.id: layout.version_of(name)[0] for name, dataset in datasets.items()}
     return {item: {names[id] for record in records if (id := record.partition("/")[0]) in names}
             for item, records in store.pushed().items()}
 

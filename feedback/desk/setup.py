@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from feedback.config import QueueConfig, Strict
 from feedback.desk.desk import Dataset, Desk
-from feedback.desk.layout import Kind, Layout, kinds_for, layouts
+from feedback.desk.layout import Asked, Kind, Layout, asked, is_review_dataset, kinds_for, layouts, version_of
 from feedback.desk.routing import Router
+from feedback.desk.rubrics import RULE
 from feedback.errors import InvalidInput
 from feedback.rubric import Rubric
 
@@ -47,10 +48,21 @@ def plan_datasets(desk: Desk, rubric: Rubric, kinds: Iterable[Kind]) -> list[Ste
         steps = [Step(f"create the workspace {desk.workspace!r}", desk.create_workspace)]
         return steps + [_create(desk, layout) for layout in wanted]
     present = desk.datasets()
-    problems = [problem for layout in wanted for problem in _conflicts(desk, present.get(layout.name), layout)]
+    problems = [problem for layout in wanted for problem in _conflicts(desk, newest(present, layout.name), layout)]
     if problems:
         raise InvalidInput(problems)
-    return [step for layout in wanted for step in _steps(desk, present.get(layout.name), layout)]
+    return [step for layout in wanted for step in _steps(desk, present, layout)]
+
+
+def versions(present: Mapping[str, Dataset], name: str) -> list[Dataset]:
+    """The datasets of one kind, oldest first: a rubric that gained an optional question goes on in one of its own."""
+    return sorted((one for one in present.values() if is_review_dataset(one.name) and version_of(one.name)[0] == name),
+                  key=lambda one: version_of(one.name)[1])
+
+
+def newest(present: Mapping[str, Dataset], name: str) -> Dataset | None:
+    """The dataset that takes new records of a kind; None when there is none yet."""
+    return next(reversed(versions(present, name)), None)
 
 
 def _create(desk: Desk, layout: Layout) -> Step:
@@ -58,31 +70,45 @@ def _create(desk: Desk, layout: Layout) -> Step:
     return Step(f"create the dataset {layout.name!r} ({reviews} of each record)", lambda: desk.create_dataset(layout))
 
 
-def _steps(desk: Desk, found: Dataset | None, layout: Layout) -> list[Step]:
+def _steps(desk: Desk, present: Mapping[str, Dataset], layout: Layout) -> list[Step]:
+    found = newest(present, layout.name)
     if found is None:
         return [_create(desk, layout)]
     if not found.ready:
-        remove = Step(f"remove the dataset {layout.name!r}, whose creation was interrupted", lambda: desk.delete_dataset(found))
-        return [remove, _create(desk, layout)]
-    if found.layout != layout:
+        remove = Step(f"remove the dataset {found.name!r}, whose creation was interrupted", lambda: desk.delete_dataset(found))
+        return [remove, _create(desk, replace(layout, name=found.name))]
+    if found.layout is None or asked(found.layout) != asked(layout):
+        return [_create(desk, replace(layout, name=f"{layout.name}-v{version_of(found.name)[1] + 1}"))]
+    layout = replace(layout, name=found.name)
+    if not _same(found.layout, layout):
         text = f"bring guidelines, titles and descriptions of the dataset {layout.name!r} up to rubric.yaml"
         return [Step(text, lambda: desk.update_dataset(found, layout))]
     return []
 
 
 def _conflicts(desk: Desk, found: Dataset | None, layout: Layout) -> list[str]:
-    """What Argilla cannot change in a dataset that is there."""
-    if found is None or not found.ready or (found.layout and _asked(found.layout) == _asked(layout)):
+    """What makes answers of before and after the change answers to different questions."""
+    if found is None or not found.ready:
         return []
-    there = set(_asked(found.layout)) if found.layout else set()
-    differing = sorted({str(asked[0]) for asked in there ^ set(_asked(layout))})
-    return [f"workspace {desk.workspace!r}: the dataset {layout.name!r} asks other questions than rubric.yaml "
-            f"(different: {', '.join(differing) or 'their order'}). Argilla cannot change the questions of a dataset; go back to "
-            "the old rubric, or name another workspace under `argilla: workspace:` in redpen.yaml to start a new desk"]
+    before, after = asked(found.layout) if found.layout else {}, asked(layout)
+    differing = sorted(name for name in before.keys() | after.keys()
+                       if not _goes_on(before.get(name), after.get(name)) or not found.layout)
+    if not differing:
+        return []
+    return [f"workspace {desk.workspace!r}: the dataset {found.name!r} asks other questions than rubric.yaml "
+            f"(different: {', '.join(differing)}). {RULE}, or name another workspace under `argilla: workspace:` in redpen.yaml "
+            "to start a new desk"]
 
 
-def _asked(layout: Layout) -> list[tuple[object, ...]]:
-    """Everything that answers depend on: not titles, descriptions or guidelines."""
-    fields: list[tuple[object, ...]] = [(field.name, field.required) for field in layout.fields]
-    questions = [(one.name, one.kind, one.required, tuple(value for value, _ in one.options)) for one in layout.questions]
-    return [*fields, *questions, ("reviews", layout.reviews)]
+def _goes_on(before: Asked | None, after: Asked | None) -> bool:
+    if after is None:
+        return False
+    if before is None:
+        return not after.required
+    return before.answers == after.answers and before.required >= after.required
+
+
+def _same(found: Layout, layout: Layout) -> bool:
+    """Alike but for the order of the questions, which Argilla cannot change."""
+    return replace(found, questions=tuple(sorted(found.questions, key=lambda one: one.name))) == replace(
+        layout, questions=tuple(sorted(layout.questions, key=lambda one: one.name)))

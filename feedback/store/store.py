@@ -149,6 +149,11 @@ class Store:
         query = sa.select(tables.ratings.c.body).order_by(tables.ratings.c.number)
         return self._read(query.where(*_submitted(tables.ratings, until)), Rating)
 
+    def has_ratings(self) -> bool:
+        """Somebody rated something."""
+        with transaction(self._engine, writing=False) as connection:
+            return connection.execute(sa.select(tables.ratings.c.number).limit(1)).first() is not None
+
     def latest_ratings(self, until: datetime | None = None, *, purpose: Purpose | None = None,
                        rounds: Sequence[int] | None = None) -> list[Rating]:
         """The highest version of each (item, reviewer) submitted until then, tombstones included; filtered by its item."""

@@ -16,13 +16,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     base: Annotated[str, typer.Option(help="The base model: a folder, a Hugging Face id, or smollm2.")] = "smollm2",
+    rubric: Annotated[str, typer.Option(help="The review form: answers, code, flags, labels, safety or summary.")] = "answers",
     force: Annotated[bool, typer.Option(help="Add what is missing to a folder in use. Overwrites nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a new project: configuration, review form and example questions, with comments."""
     from review_ui.project.init import create
 
-    made = create(folder, base=base, force=force)
+    made = create(folder, base=base, rubric=rubric, force=force)
     if as_json:
         print_json({"folder": str(made.folder), "written": made.written, "kept": made.kept})
         return

@@ -20,6 +20,7 @@ TEMPLATES = {
 """File in the project -> its template inside the `configs` package."""
 
 DEFAULT_BASE = "smollm2"
+DEFAULT_RUBRIC = "answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,30 @@ class NewProject:
     """Files that were there already and were left as they are."""
 
 
-def create(folder: Path, *, base: str = DEFAULT_BASE, force: bool = False) -> NewProject:
-    """Write a project's files into `folder`.
+def create(folder: Path, *, base: str = DEFAULT_BASE, rubric: str = DEFAULT_RUBRIC, force: bool = False) -> NewProject:
+    """Write a project's files into `folder`, the review form from the ready rubric of that name.
 
-    Raises InvalidInput when the folder holds anything, unless `force`; then the missing files are added. A file that
-    exists is never overwritten.
+    Raises InvalidInput when there is no such rubric, and when the folder holds anything, unless `force`; then the missing
+    files are added. A file that exists is never overwritten.
     """
     _refuse_unsuitable(folder, force=force)
+    if rubric not in rubrics():
+        raise InvalidInput(f"--rubric is {rubric!r}; the ready ones are {', '.join(rubrics())}")
     folder.mkdir(parents=True, exist_ok=True)
-    written = [name for name in TEMPLATES if _write_new(folder / name, text_of(name, base=base))]
+    written = [name for name in TEMPLATES if _write_new(folder / name, text_of(name, base=base, rubric=rubric))]
     return NewProject(folder, tuple(written), tuple(name for name in TEMPLATES if name not in written))
 
 
-def text_of(name: str, *, base: str = DEFAULT_BASE) -> str:
-    """What a new project's file `name` says, with `base` as its model."""
-    text = files("configs").joinpath(*TEMPLATES[name]).read_text(encoding="utf-8")
+def rubrics() -> list[str]:
+    """Names of the ready rubrics, in alphabetical order."""
+    return sorted(path.name.removesuffix(".yaml") for path in files("configs").joinpath("rubric").iterdir()
+                  if path.name.endswith(".yaml"))
+
+
+def text_of(name: str, *, base: str = DEFAULT_BASE, rubric: str = DEFAULT_RUBRIC) -> str:
+    """What a new project's file `name` says, with `base` as its model and a ready rubric as its form."""
+    where = ("rubric", f"{rubric}.yaml") if name == "rubric.yaml" else TEMPLATES[name]
+    text = files("configs").joinpath(*where).read_text(encoding="utf-8")
     if name != "redpen.yaml" or base == DEFAULT_BASE:
         return text
     # A JSON string is a YAML string, whatever characters a path holds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from alignment.config import read_project
 from feedback.errors import InvalidInput
 from feedback.prompts import read_prompts
 from feedback.rubric import read_rubric
-from review_ui.project.init import TEMPLATES, create
+from review_ui.project.init import TEMPLATES, create, rubrics
+
+CONFIGS = Path(str(files("configs"))) / "rubric"
 
 
 def test_a_new_project_loads_whole(tmp_path: Path) -> None:
@@ -26,6 +29,18 @@ def test_the_base_model_may_be_any_path_or_id(tmp_path: Path) -> None:
     awkward = 'models/it: "is" #1'
     create(tmp_path / "desk", base=awkward)
     assert read_project(tmp_path / "desk").model.base == awkward
+
+
+@pytest.mark.parametrize("name", rubrics())
+def test_a_project_may_begin_with_any_ready_rubric(tmp_path: Path, name: str) -> None:
+    create(tmp_path / "desk", rubric=name)
+    assert read_rubric(tmp_path / "desk" / "rubric.yaml") == read_rubric(CONFIGS / f"{name}.yaml")
+
+
+def test_an_unknown_rubric_is_refused_with_those_there_are_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"--rubric is 'poems'; the ready ones are answers, code, flags, labels,"):
+        create(tmp_path / "desk", rubric="poems")
+    assert not (tmp_path / "desk").exists()
 
 
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path: Path) -> None:
