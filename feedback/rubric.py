@@ -119,8 +119,8 @@ class Rubric(Strict):
     markdown: bool = False
     """Show texts as Markdown with code highlighted. Off, the very characters are shown. An answer in which words are marked
     always shows its characters."""
-    fields: dict[Literal["prompt", "reference", "answer"], str] = {}
-    """Titles above the texts, where they are no question, reference and answer."""
+    fields: dict[str, str] = {}
+    """Titles above the texts `prompt`, `reference` and `answer`, where they are no question, reference and answer."""
     rewrite: bool = True
     """Ask for a better answer (optional for the reviewer)."""
     rewrite_starts: Literal["empty", "answer"] = "empty"
@@ -132,7 +132,9 @@ class Rubric(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [question.name for question in (*self.choices, *self.criteria)]
+        names = [*(choice.name for choice in self.choices), *(criterion.name for criterion in self.criteria)]
+        if unknown := sorted(self.fields.keys() - {"prompt", "reference", "answer"}):
+            raise ValueError(f"fields names {unknown}; the texts are prompt, reference and answer")
         if len(set(names)) != len(names):
             raise ValueError(f"two criteria share a name in {names}; give each its own")
         if not names and not self.verdict and not self.spans:

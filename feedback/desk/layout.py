@@ -21,9 +21,7 @@ from feedback.errors import InvalidInput
 from feedback.rubric import Choice, Mark, Option, Rubric
 from feedback.schemas import Flag, Queue, ReviewItem, VerdictValue
 
-PROMPT: Literal["prompt"] = "prompt"
-REFERENCE: Literal["reference"] = "reference"
-ANSWER: Literal["answer"] = "answer"
+PROMPT, REFERENCE, ANSWER = "prompt", "reference", "answer"
 """Field names. Answers side by side are `answer_1`, `answer_2` and so on, in display order."""
 VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT = "verdict", "flags", "spans", "ranking", "rewrite", "comment"
 """Question names, beside one for each criterion."""
@@ -148,9 +146,9 @@ def layouts(rubric: Rubric, kinds: Iterable[Kind]) -> tuple[Layout, ...]:
 
 def _impossible(rubric: Rubric) -> list[str]:
     taken = {VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT}
-    places = {"choices": rubric.choices, "criteria": rubric.criteria}
-    problems = [f"rubric.yaml: {key}[{number}].name is {question.name!r}, which the form uses itself; take another name"
-                for key, questions in places.items() for number, question in enumerate(questions) if question.name in taken]
+    places = {"choices": [one.name for one in rubric.choices], "criteria": [one.name for one in rubric.criteria]}
+    problems = [f"rubric.yaml: {key}[{number}].name is {name!r}, which the form uses itself; take another name"
+                for key, names in places.items() for number, name in enumerate(names) if name in taken]
     for number, criterion in enumerate(rubric.criteria):
         where = f"rubric.yaml: criteria[{number}]"
         if not 0 <= criterion.scale[0] <= criterion.scale[-1] <= LARGEST_RATING or len(criterion.scale) > MOST_RATINGS:
@@ -180,7 +178,7 @@ def _evidence(rubric: Rubric) -> tuple[Field, Field]:
     return _field(rubric, PROMPT, "Question"), _field(rubric, REFERENCE, "Reference (evidence)", required=False)
 
 
-def _field(rubric: Rubric, name: Literal["prompt", "reference", "answer"], title: str, *, required: bool = True,
+def _field(rubric: Rubric, name: str, title: str, *, required: bool = True,
            marked: bool = False) -> Field:
     return Field(name, rubric.fields.get(name, title), required, markdown=rubric.markdown and not marked)
 
