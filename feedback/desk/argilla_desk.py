@@ -77,9 +77,14 @@ class ArgillaDesk:
 
     def upsert(self, dataset: Dataset, records: Sequence[RecordDraft]) -> dict[ItemId, str]:
         """Add the records, or find those that are there already."""
-        items = [{"external_id": one.item_id, "fields": one.fields, "metadata": one.metadata} for one in records]
+        ids = self._question_ids(dataset) if any(one.suggestions for one in records) else {}
+        items = [{"external_id": one.item_id, "fields": one.fields, "metadata": one.metadata, "suggestions": [
+            {"question_id": ids[name], "value": value} for name, value in one.suggestions.items()]} for one in records]
         made = self._server.send("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": items})["items"]
         return {ItemId(one["external_id"]): one["id"] for one in made}
+
+    def _question_ids(self, dataset: Dataset) -> dict[str, str]:
+        return {one["name"]: one["id"] for one in self._server.send("GET", f"datasets/{dataset.id}/questions")["items"]}
 
     def routes_records(self) -> bool:
         """True on Redpen's own appliance, when it was started to route."""

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
+from feedback.desk.earlier import said
 from feedback.desk.form import Form
-from feedback.desk.layout import COMMENT, FLAGS, ITEM, PROMPT, RANKING, REFERENCE, REWRITE, SPANS, VERDICT, answer_fields
-from feedback.desk.page_text import EMPTY, Positions, read_shown, shown, shown_answer
+from feedback.desk.layout import (
+    COMMENT,
+    EARLIER,
+    FLAGS,
+    ITEM,
+    PROMPT,
+    RANKING,
+    REFERENCE,
+    REWRITE,
+    SPANS,
+    TIE,
+    VERDICT,
+    answer_fields,
+)
+from feedback.desk.page_text import EMPTY, Positions, read_shown, shown, shown_answer, shown_markdown
+from feedback.desk.premark import suggested_mark, unsupported
 from feedback.ids import CompletionId, ItemId
 from feedback.rubric import Option, Rubric
 from feedback.schemas import Completion, Flag, Prompt, Queue, RankAnswer, RateAnswer, ReviewItem, VerdictValue
@@ -28,18 +43,50 @@ class RecordDraft:
     """The record's external id: pushing it again finds the record instead of making a second one."""
     fields: dict[str, str]
     metadata: Mapping[str, object]
+    suggestions: Mapping[str, object] = field(default_factory=dict)
+    """What the form begins with, by question; nothing of it counts until the reviewer submits."""
 
 
-def record_of(item: ReviewItem, *, prompt: Prompt, completions: Mapping[CompletionId, Completion]) -> RecordDraft:
-    """The item as a record, its answers in display order."""
-    fields = {PROMPT: shown(conversation(prompt))}
+def record_of(item: ReviewItem, *, prompt: Prompt, completions: Mapping[CompletionId, Completion], rubric: Rubric | None = None,
+              earlier: Sequence[RateAnswer | RankAnswer] = ()) -> RecordDraft:
+    """The item as a record, its answers in display order.
+
+    `rubric`: with the suggestions that it allows. `earlier`: what was said of the item that this one settles, shown without
+    names.
+    """
+    plain = rubric is None or not rubric.markdown
+    show = shown if plain else shown_markdown
+    fields = {PROMPT: show(conversation(prompt))}
     reference = (prompt.reference or "").strip()
-    if reference or item.queue is Queue.RANK:
-        # On a rank page it is always there: the page lays out the answers by their place after it.
-        fields[REFERENCE] = shown(prompt.reference or "") if reference else NO_REFERENCE
-    for name, completion_id in zip(answer_fields(len(item.completion_ids)), item.completion_ids, strict=True):
-        fields[name] = shown_answer(completions[completion_id].text)
-    return RecordDraft(item_id=item.id, fields=fields, metadata={ITEM: item.id})
+    if reference or item.queue is Queue.RANK or item.settles:
+        # Where texts stand side by side it is always there: the page lays them out by their place after it.
+        fields[REFERENCE] = show(prompt.reference or "") if reference else NO_REFERENCE
+    names = dict(zip(item.completion_ids, answer_fields(len(item.completion_ids)), strict=True))
+    for completion_id, name in names.items():
+        text = completions[completion_id].text
+        marked = item.queue is Queue.RATE and rubric is not None and bool(rubric.spans)
+        fields[name] = shown_answer(text) if plain or marked else shown_markdown(text or EMPTY)
+    if item.settles:
+        fields[EARLIER] = shown(said(earlier, texts=[completions[one].text for one in item.completion_ids], names=names))
+    suggestions = _suggestions(item, prompt, completions, rubric) if rubric else {}
+    return RecordDraft(item_id=item.id, fields=fields, metadata={ITEM: item.id}, suggestions=suggestions)
+
+
+def _suggestions(item: ReviewItem, prompt: Prompt, completions: Mapping[CompletionId, Completion], rubric: Rubric,
+                 ) -> dict[str, object]:
+    """Marks made beforehand and the text that a rewrite starts from, as far as the rubric wants them."""
+    if item.queue is Queue.RANK:
+        return {}
+    answer = completions[item.completion_ids[0]].text
+    found: dict[str, object] = {}
+    if rubric.rewrite and rubric.rewrite_starts == "answer" and answer.strip():
+        found[REWRITE] = shown(answer)
+    mark = suggested_mark(rubric) if rubric.suggestions and prompt.reference else None
+    if mark:
+        positions = Positions(answer)
+        places = [positions.on_page(*place) for place in unsupported(answer, f"{prompt.reference}\n{conversation(prompt)}")]
+        found[SPANS] = [{"label": mark.value, "start": start, "end": end} for start, end in places]
+    return {name: value for name, value in found.items() if value}
 
 
 def conversation(prompt: Prompt) -> str:
@@ -69,11 +116,17 @@ def encode_answer(answer: RateAnswer | RankAnswer, *, item: ReviewItem, completi
         case RankAnswer():
             names = dict(zip(item.completion_ids, answer_fields(len(item.completion_ids)), strict=True))
             ranks = {names[one]: rank for rank, tier in enumerate(answer.tiers, start=1) for one in tier}
-            values = {RANKING: [{"value": name, "rank": ranks[name]} for name in sorted(ranks)]}
+            values = {RANKING: _better_of_two(ranks) if len(ranks) == 2 else [
+                {"value": name, "rank": ranks[name]} for name in sorted(ranks)]}
         case _:
             assert_never(answer)
     values |= {REWRITE: answer.rewrite, COMMENT: answer.comment}
     return {name: value for name, value in values.items() if value not in (None, [], "")}
+
+
+def _better_of_two(ranks: Mapping[str, int]) -> str:
+    first, second = sorted(ranks, key=lambda name: ranks[name])
+    return TIE if ranks[first] == ranks[second] else first
 
 
 def decode_answer(values: Mapping[str, Any], *, item: ReviewItem, completions: Mapping[CompletionId, Completion],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from feedback.desk.layout import FLAGS, RANKING, REWRITE, SPANS, VERDICT, answer_fields
+from feedback.desk.layout import FLAGS, RANKING, REWRITE, SPANS, TIE, VERDICT, answer_fields
 from feedback.desk.page_text import Positions, read_shown
 from feedback.errors import InvalidInput
 from feedback.ids import CompletionId
@@ -89,6 +89,8 @@ class Form:
         """The ranking as tiers of completions, best first, ids sorted within a tier; blind display order undone."""
         value = self._left.pop(RANKING, None)
         ids = dict(zip(answer_fields(len(shown_ids)), shown_ids, strict=True))
+        if isinstance(value, str) and len(ids) == 2:
+            return self._better_of_two(value, ids)
         ranks: dict[str, int] = {}
         for one in value if isinstance(value, list) else []:
             match one:
@@ -99,6 +101,13 @@ class Form:
         if set(ranks) != set(ids):
             self._wrong(RANKING, value, f"a rank for each of {list(ids)}")
         return tuple(tuple(sorted(ids[name] for name in ranks if ranks[name] == rank)) for rank in sorted(set(ranks.values())))
+
+    def _better_of_two(self, value: str, ids: Mapping[str, CompletionId]) -> tuple[tuple[CompletionId, ...], ...]:
+        if value == TIE:
+            return (tuple(sorted(ids.values())),)
+        if value not in ids:
+            self._wrong(RANKING, value, f"one of {[*ids, TIE]}")
+        return tuple((ids[name],) for name in sorted(ids, key=lambda name: name != value))
 
     def text(self, name: str) -> str | None:
         """A text as it was typed; None when there is nothing in it."""

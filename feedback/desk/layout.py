@@ -2,6 +2,7 @@
 
     rate, rate-2       one answer; the number is how many reviewers are asked, 1 when left out
     rank, rank-of-3    several answers side by side; 4 when left out
+    settle-rate        what people disagreed on, with what they said, to be settled by one more
     rate-v2            the same after an optional question was added to the rubric
 
 Argilla asks every reviewer of a dataset the same questions, and as many reviewers of each of its records, so items that
@@ -12,7 +13,7 @@ record's own, and there is no `rate-2`. What an item is used for does not decide
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +22,12 @@ from feedback.errors import InvalidInput
 from feedback.rubric import Choice, Mark, Option, Rubric
 from feedback.schemas import Flag, Queue, ReviewItem, VerdictValue
 
-PROMPT, REFERENCE, ANSWER = "prompt", "reference", "answer"
+PROMPT, REFERENCE, ANSWER, EARLIER = "prompt", "reference", "answer", "earlier"
 """Field names. Answers side by side are `answer_1`, `answer_2` and so on, in display order."""
 VERDICT, FLAGS, SPANS, RANKING, REWRITE, COMMENT = "verdict", "flags", "spans", "ranking", "rewrite", "comment"
 """Question names, beside one for each criterion."""
+TIE = "tie"
+"""What is chosen where neither of two answers is better."""
 ITEM = "redpen_item"
 """Metadata of each record, hidden from reviewers: the item's id."""
 
@@ -76,12 +79,15 @@ class Kind:
     size: int
     """Answers shown at once; 1 for rate items."""
     reviews: int
+    settles: bool = False
+    """What was said of the items before is shown."""
 
     @property
     def name(self) -> str:
         """The dataset's name."""
         size = "" if self.queue is Queue.RATE or self.size == USUAL_RANK_SIZE else f"-of-{self.size}"
-        return f"{self.queue.value}{size}" + (f"-{self.reviews}" if self.reviews > 1 else "")
+        before = "settle-" if self.settles else ""
+        return f"{before}{self.queue.value}{size}" + (f"-{self.reviews}" if self.reviews > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -101,16 +107,16 @@ def asked(layout: Layout) -> dict[str, Asked]:
 
 def is_review_dataset(name: str) -> bool:
     """True for the names that `Kind` gives: the workspace may hold other datasets, which are left alone."""
-    return re.fullmatch(r"(rate|rank(-of-\d+)?)(-\d+)?(-v\d+)?", name) is not None
+    return re.fullmatch(r"(settle-)?(rate|rank(-of-\d+)?)(-\d+)?(-v\d+)?", name) is not None
 
 
 def kind_named(name: str) -> Kind:
     """The kind of dataset that has this name."""
-    found = re.fullmatch(r"(rate|rank)(?:-of-(\d+))?(?:-(\d+))?(?:-v\d+)?", name)
+    found = re.fullmatch(r"(settle-)?(rate|rank)(?:-of-(\d+))?(?:-(\d+))?(?:-v\d+)?", name)
     if found is None:
         raise ValueError(f"{name!r} is no review dataset's name")
-    usual = 1 if found[1] == Queue.RATE else USUAL_RANK_SIZE
-    return Kind(Queue(found[1]), int(found[2] or usual), int(found[3] or 1))
+    usual = 1 if found[2] == Queue.RATE else USUAL_RANK_SIZE
+    return Kind(Queue(found[2]), int(found[3] or usual), int(found[4] or 1), settles=found[1] is not None)
 
 
 def version_of(name: str) -> tuple[str, int]:
@@ -121,7 +127,8 @@ def version_of(name: str) -> tuple[str, int]:
 
 def kind_of(item: ReviewItem, *, routed: bool = False) -> Kind:
     """The kind of dataset that an item belongs to. Where records are routed each says itself how many reviews it wants."""
-    return Kind(queue=item.queue, size=len(item.completion_ids), reviews=1 if routed else item.reviews)
+    return Kind(queue=item.queue, size=len(item.completion_ids), reviews=1 if routed else item.reviews,
+                settles=item.settles is not None)
 
 
 def kinds_for(queues: QueueConfig, *, routed: bool = False) -> tuple[Kind, ...]:
@@ -169,13 +176,17 @@ def answer_fields(size: int) -> tuple[str, ...]:
 
 
 def _rate(rubric: Rubric, kind: Kind) -> Layout:
-    fields = (*_evidence(rubric), _field(rubric, ANSWER, "Answer", marked=bool(rubric.spans)))
+    fields = (*_evidence(rubric), _field(rubric, ANSWER, "Answer", marked=bool(rubric.spans)), *_earlier(kind))
     questions = (*_judgements(rubric), *_texts(rubric, "Better answer (optional)"))
     return Layout(kind.name, _guidelines(rubric), fields, questions, kind.reviews)
 
 
 def _evidence(rubric: Rubric) -> tuple[Field, Field]:
     return _field(rubric, PROMPT, "Question"), _field(rubric, REFERENCE, "Reference (evidence)", required=False)
+
+
+def _earlier(kind: Kind) -> tuple[Field, ...]:
+    return (Field(EARLIER, "What reviewers said of it", required=False),) if kind.settles else ()
 
 
 def _field(rubric: Rubric, name: str, title: str, *, required: bool = True,
@@ -203,7 +214,7 @@ def _judgements(rubric: Rubric) -> Iterator[Question]:
 
 def _choice(choice: Choice) -> Question:
     kind: Literal["label", "labels"] = "labels" if choice.many else "label"
-    advice = "Tick all that apply, or none." if choice.many else ""
+    advice = "Tick all that apply, or none." if choice.many else "Choose one."
     return Question(kind, choice.name, choice.title, advice, choice.required and not choice.many, _named(choice.options))
 
 
@@ -215,11 +226,18 @@ def _rank(rubric: Rubric, kind: Kind) -> Layout:
     title = rubric.fields.get(ANSWER, "Answer")
     titles = {name: f"{title} {number}" for number, name in enumerate(answer_fields(kind.size), start=1)}
     answers = (Field(name, title, markdown=rubric.markdown) for name, title in titles.items())
-    ranking = Question("ranking", RANKING, "Rank the answers, best first; equal ones may share a rank",
-                       "Drag each answer into a rank, or type its rank. A tie is a judgement.", True,
-                       tuple(titles.items()))
+    ranking = _better_of_two(titles) if kind.size == 2 else Question(
+        "ranking", RANKING, "Rank the answers, best first; equal ones may share a rank",
+        "Drag each answer into a rank, or type its rank. A tie is a judgement.", True, tuple(titles.items()))
     texts = _texts(rubric, "Better than the best of them (optional)")
-    return Layout(kind.name, _guidelines(rubric), (*_evidence(rubric), *answers), (ranking, *texts), kind.reviews)
+    fields = (*_evidence(rubric), *answers, *_earlier(kind))
+    return Layout(kind.name, _guidelines(rubric), fields, (ranking, *texts), kind.reviews)
+
+
+def _better_of_two(titles: Mapping[str, str]) -> Question:
+    """Of two answers one key says all: the first, the second, or neither."""
+    options = (*((name, f"{title} is better") for name, title in titles.items()), (TIE, "They are equally good"))
+    return Question("label", RANKING, "Which answer is better?", "A tie is a judgement.", True, options)
 
 
 def _texts(rubric: Rubric, better: str) -> list[Question]:

@@ -20,13 +20,18 @@ EMPTY = "(the answer is empty)"
 """Shown for an answer without text: Argilla would show nothing at all."""
 
 _BEGINS_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z0-9#])")
-_JOINED = re.compile(rf"([<&]){JOINER}")
+_JOINED = re.compile(rf"([<&!]){JOINER}")
 
 
 def shown(text: str) -> str:
     """The text as a field. Line ends become those that HTML would make of them, at the same length."""
     plain = text.replace("\x00", NUL).replace("\r\n", " \n").replace("\r", "\n")
     return _BEGINS_MARKUP.sub(lambda match: match[0] + JOINER, plain)
+
+
+def shown_markdown(text: str) -> str:
+    """The text as a field that is rendered as Markdown: without pictures, which a browser would fetch from anywhere."""
+    return shown(text).replace("![", f"!{JOINER}[")
 
 
 def shown_answer(text: str) -> str:

@@ -60,15 +60,17 @@ def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] |
         for kind, group in groupby(new, key=kind_of):
             dataset = versions(datasets, kind.name)[-1]
             for batch in _batches(list(group)):
-                _push_batch(desk, store, batch, dataset=dataset, router=router)
+                _push_batch(desk, store, batch, rubric=rubric, dataset=dataset, router=router)
                 counts[dataset.name] = counts.get(dataset.name, 0) + len(batch)
                 advance(len(batch))
     return PushReport(pushed=len(new), already=len(wanted) - len(new), datasets=counts)
 
 
 def _there(store: Store, datasets: Mapping[str, Dataset]) -> dict[ItemId, set[str]]:
-    """The names, without versions, of the datasets that hold each item. A record id names its dataset: on another server, or in a dataset made
-    anew, the item is not pushed yet."""
+    """The datasets that hold each item, by their names without versions.
+
+    A record id names its dataset: on another server, or in a dataset made anew, the item is not pushed yet.
+    """
     names = {dataset.id: layout.version_of(name)[0] for name, dataset in datasets.items()}
     return {item: {names[id] for record in records if (id := record.partition("/")[0]) in names}
             for item, records in store.pushed().items()}
@@ -84,12 +86,14 @@ def _batches(items: Sequence[ReviewItem]) -> Iterable[Sequence[ReviewItem]]:
     return (items[start:start + BATCH] for start in range(0, len(items), BATCH))
 
 
-def _push_batch(desk: Desk, store: Store, items: Sequence[ReviewItem], *, dataset: Dataset, router: Router | None) -> None:
-    found = desk.upsert(dataset, drafts(store, items, router=router))
+def _push_batch(desk: Desk, store: Store, items: Sequence[ReviewItem], *, rubric: Rubric, dataset: Dataset,
+                router: Router | None) -> None:
+    found = desk.upsert(dataset, drafts(store, items, rubric=rubric, router=router))
     store.mark_all_pushed({item_id: f"{dataset.id}/{record_id}" for item_id, record_id in found.items()})
 
 
-def drafts(store: Store, items: Sequence[ReviewItem], *, router: Router | None = None) -> list[RecordDraft]:
+def drafts(store: Store, items: Sequence[ReviewItem], *, rubric: Rubric | None = None,
+           router: Router | None = None) -> list[RecordDraft]:
     """The records of these items, in the same order."""
     prompts = {prompt.id: prompt for prompt in store.prompts({item.prompt_id for item in items})}
     ids = {completion for item in items for completion in item.completion_ids}
@@ -97,7 +101,9 @@ def drafts(store: Store, items: Sequence[ReviewItem], *, router: Router | None =
     if missing := sorted(ids - set(completions)):
         raise StoreError(f"{store.name}: items show {len(missing)} answers that are not in the store, such as {missing[0]}; "
                          "add completions before the items that show them")
-    found = [record_of(item, prompt=prompts[item.prompt_id], completions=completions) for item in items]
+    earlier = store.answers_to({item.settles for item in items if item.settles})
+    found = [record_of(item, prompt=prompts[item.prompt_id], completions=completions, rubric=rubric,
+                       earlier=earlier.get(item.settles, ()) if item.settles else ()) for item in items]
     if router is None:
         return found
     return [replace(draft, metadata={**draft.metadata, **router.metadata(item, prompts[item.prompt_id])})

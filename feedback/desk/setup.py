@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from feedback.config import QueueConfig, Strict
 from feedback.desk.desk import Dataset, Desk
-from feedback.desk.layout import Asked, Kind, Layout, asked, is_review_dataset, kinds_for, layouts, version_of
+from feedback.desk.layout import RANKING, Asked, Kind, Layout, asked, is_review_dataset, kinds_for, layouts, version_of
 from feedback.desk.routing import Router
 from feedback.desk.rubrics import RULE
 from feedback.errors import InvalidInput
@@ -91,7 +91,8 @@ def _conflicts(desk: Desk, found: Dataset | None, layout: Layout) -> list[str]:
     if found is None or not found.ready:
         return []
     before, after = asked(found.layout) if found.layout else {}, asked(layout)
-    differing = sorted(name for name in before.keys() | after.keys()
+    # However two answers are compared, by rank or by naming the better one, it says the same.
+    differing = sorted(name for name in (before.keys() | after.keys()) - {RANKING}
                        if not _goes_on(before.get(name), after.get(name)) or not found.layout)
     if not differing:
         return []

@@ -18,7 +18,19 @@ from pydantic import AwareDatetime, BaseModel, Field
 from feedback.config import Strict
 from feedback.ids import CompletionId, ItemId, PromptId, canonical_json
 from feedback.jsonl import raise_problems
-from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Queue, Rating, Reviewer, ReviewItem
+from feedback.schemas import (
+    Completion,
+    Deleted,
+    GoldAnswer,
+    Prompt,
+    Purpose,
+    Queue,
+    RankAnswer,
+    RateAnswer,
+    Rating,
+    Reviewer,
+    ReviewItem,
+)
 from feedback.store import tables
 from feedback.store.engine import make_engine, migrate, shown, transaction
 
@@ -174,6 +186,14 @@ class Store:
                      rounds: Sequence[int] | None = None) -> list[Rating]:
         """`latest_ratings` without those that end in a tombstone: what counts now."""
         return [row for row in self.latest_ratings(until, purpose=purpose, rounds=rounds) if row.answer.kind != "deleted"]
+
+    def answers_to(self, ids: Collection[ItemId]) -> dict[ItemId, tuple[RateAnswer | RankAnswer, ...]]:
+        """What counts now of what was said of these items, in an order that follows from no name and no time."""
+        found: dict[ItemId, tuple[RateAnswer | RankAnswer, ...]] = {}
+        for rating in sorted(self.live_ratings(), key=lambda row: row.id) if ids else []:
+            if rating.item_id in ids and not isinstance(rating.answer, Deleted):
+                found[rating.item_id] = (*found.get(rating.item_id, ()), rating.answer)
+        return found
 
     def missing_reviews(self, items: Iterable[ReviewItem]) -> dict[ItemId, int]:
         """How many reviews each of these items still lacks, items that lack none left out."""

@@ -28,18 +28,15 @@ _HEADERS = (
     (b"content-security-policy", b"script-src-attr 'none'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'"),
 )
 
-_SIDE_BY_SIDE = """<style>
-.record__content .fields:has(> :nth-child(4)) {
-  display: grid !important; grid-template-columns: 1fr 1fr; gap: 8px; align-items: stretch;
-}
-.record__content .fields:has(> :nth-child(4)) > :nth-child(-n+2) { grid-column: 1 / -1; }
-</style></head>"""
-"""From four fields on the first two, question and reference, take a row each and the others stand in two columns."""
+_OWN = ("review.css", "review.js")
+"""Our part of the review pages, served beside the stock files."""
+
+_LINKS = '<link rel="stylesheet" href="/review.css"><script src="/review.js" defer></script></head>'
 
 _CHANGES = {
     ".css": {"Google's fonts": (re.compile(r'@import url\(["\']?https://fonts\.googleapis\.com/[^)]*\);?'), "")},
     ".html": {"the path below which the pages are": (re.compile("@@baseUrl@@"), ""),
-              "answers to be compared stand side by side": (re.compile("</head>"), _SIDE_BY_SIDE)},
+              "our part of the review pages is loaded": (re.compile("</head>"), _LINKS)},
     ".js": {
         "the path below which the pages are": (re.compile("@@baseUrl@@"), ""),
         "a text is text": (re.compile(r"domProps:\{innerHTML:(\w\._s\(\w\.fieldText\))\}"), r"domProps:{textContent:\1}"),
@@ -62,13 +59,16 @@ def mount(app: FastAPI) -> None:
 
 def _prepared(environment: Path) -> Path:
     stock = environment / "stock-pages"
-    version = hashlib.sha256(repr(_CHANGES).encode()).hexdigest()[:12]
+    own = {name: (Path(__file__).parent / name).read_text(encoding="utf-8") for name in _OWN}
+    version = hashlib.sha256(repr((_CHANGES, own)).encode()).hexdigest()[:12]
     final = environment / f"pages-{version}"
     if final.exists():
         return final
     partial = Path(tempfile.mkdtemp(prefix="pages-", dir=environment))
     shutil.copytree(stock, partial, dirs_exist_ok=True)
     _change(partial)
+    for name, text in own.items():
+        (partial / name).write_text(text, encoding="utf-8")
     try:
         os.rename(partial, final)
     except OSError:

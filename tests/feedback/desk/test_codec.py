@@ -107,7 +107,7 @@ def test_a_reference_is_shown_only_where_there_is_one() -> None:
 
 
 def test_an_empty_answer_is_said_to_be_empty() -> None:
-    completion = Completion.of(**{**a_completion(a_prompt()).model_dump(exclude={"id"}), "text": "",
+    completion = Completion.of(**{**a_completion(a_prompt()).model_dump(exclude={"id", "choice"}), "text": "",
                                   "decoding": a_completion(a_prompt()).decoding})
     record = record_of(a_rate_item(completion), prompt=a_prompt(), completions={completion.id: completion})
     assert record.fields["answer"] == EMPTY
@@ -141,7 +141,7 @@ def test_what_cannot_be_read_is_named(changed: dict[str, Any], message: str) -> 
 
 
 @pytest.mark.parametrize("ranking", [
-    None, [], "answer_1", [("answer_1", 1)], [("answer_1", 1), ("answer_2", None)], [("answer_1", 1), ("answer_1", 2)],
+    None, [], "answer_3", [("answer_1", 1)], [("answer_1", 1), ("answer_2", None)], [("answer_1", 1), ("answer_1", 2)],
     [("answer_1", 1), ("x", 2)],
 ])
 def test_a_ranking_that_is_not_whole_is_refused(ranking: Any) -> None:

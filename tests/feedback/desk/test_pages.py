@@ -12,7 +12,7 @@ from feedback.desk.argilla_desk import ArgillaDesk
 from feedback.desk.page_text import read_shown
 from feedback.desk.pull import pull
 from feedback.desk.push import push
-from feedback.schemas import Queue, RankAnswer, RateAnswer
+from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
 from feedback.store.store import Store
 from tests.feedback.desk.people_of_argilla import PASSWORD, new_annotator
 from tests.people import a_completion, a_prompt, a_rate_item, a_rubric
@@ -115,3 +115,46 @@ def test_a_rank_page_takes_a_tie_from_the_keyboard(real: ArgillaDesk, store: Sto
     one, two, three, four = item.completion_ids
     tiers = (tuple(sorted((two, three))), (one,), (four,))
     assert [rating.answer for rating in store.live_ratings()] == [RankAnswer(tiers=tiers)]
+
+
+SENTENCES = ("Stop charging the device and keep it away from anything that burns. ", "Ask for the {} collection under Settings. ",
+             "A courier brings a box within {} working days.\n\n", "Leave it switched off on a stone floor until then. ")
+NEEDS_SCROLLING = """() => [".record__content", ".questions-form__content", ".wrapper__records"].filter(
+    name => { const one = document.querySelector(name); return one.scrollHeight > one.clientHeight + 1; })"""
+DIFFERENT = "() => [...(CSS.highlights.get('redpen-difference') || [])].map(range => range.toString())"
+
+
+def about(kind: str, days: int) -> str:
+    """An answer of 1 kB."""
+    return ("".join(SENTENCES).format(kind, days) * 5)[:1000]
+
+
+def test_two_answers_of_a_kilobyte_and_the_whole_form_need_no_scrolling_and_a_rewrite_starts_from_the_better_one(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    prompt = a_prompt(5)
+    two = [a_completion(prompt, 20, text=about("free", 2)), a_completion(prompt, 21, text=about("paid", 5))]
+    item = ReviewItem.of(queue=Queue.RANK, purpose=Purpose.TRAIN, round=1, prompt_id=prompt.id,
+                         completion_ids=[one.id for one in two])
+    store.add_completions(two)
+    store.add_items([item])
+    real.create_workspace()
+    push(real, store, a_rubric(), [item])
+    page = visit("rank-of-2")
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.wait_for_function("() => CSS.highlights.get('redpen-difference')")
+    assert page.evaluate(NEEDS_SCROLLING) == []
+    assert set(page.evaluate(DIFFERENT)) == {"free", "paid", "2", "5"}
+    page.get_by_text("Answer 2 is better").click()
+    page.get_by_text("Start from the best").click()
+    page.wait_for_timeout(500)
+    page.keyboard.press("End")
+    page.keyboard.type(" Amended.")
+    page.get_by_text("Submit", exact=True).click()
+    page.get_by_text("You have no pending records").or_(page.get_by_text("100")).first.wait_for()
+    pull(real, store, a_rubric())
+    (rating,) = store.live_ratings()
+    assert isinstance(rating.answer, RankAnswer)
+    texts = {one.id: one.text for one in two}
+    assert rating.answer.tiers == ((item.completion_ids[1],), (item.completion_ids[0],))
+    assert rating.answer.rewrite is not None
+    assert rating.answer.rewrite.replace(" Amended.", "").split() == texts[item.completion_ids[1]].split()

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
+from feedback.desk.codec import encode_answer, record_of
 from feedback.desk.layout import Kind, Layout, kind_named, layouts
+from feedback.desk.page_text import read_shown, shown_markdown
+from feedback.desk.premark import unsupported
 from feedback.desk.pull import pull
 from feedback.desk.push import push
 from feedback.desk.rubrics import versions
 from feedback.desk.texts import add_texts, read_texts
 from feedback.errors import InvalidInput
 from feedback.rubric import Choice, Criterion, Option, Rubric, read_rubric
-from feedback.schemas import Flag, Queue, RateAnswer, ReviewItem, Severity, SpanType, VerdictValue
+from feedback.schemas import Flag, Purpose, Queue, RateAnswer, ReviewItem, Severity, SpanType, VerdictValue
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
-from tests.people import a_rate_answer, a_rubric
+from tests.people import a_completion, a_prompt, a_ranking, a_rate_answer, a_rate_item, a_rubric
 
 READY = sorted(Path(str(files("configs"))).glob("rubric/*.yaml"))
 OPTIONAL = Criterion(name="depth", title="Depth", required=False)
@@ -162,3 +165,47 @@ def test_what_was_stored_before_forms_grew_keeps_its_ids() -> None:
     assert a_rubric().hash == "rubric-15887376ddc504df762118b2"
     said = a_rate_answer().model_dump(mode="json")
     assert said.keys() == {"kind", "criteria", "verdict", "flags", "spans", "rewrite", "comment"}
+
+
+@pytest.mark.parametrize("tiers", [[[0], [1]], [[1], [0]], [[0, 1]]])
+def test_of_two_answers_one_choice_names_the_better_or_a_tie(tiers: list[list[int]], desk: DeskInMemory, store: Store) -> None:
+    two = store.items(queue=Queue.RANK)[0].completion_ids[:2]
+    item = ReviewItem.of(queue=Queue.RANK, purpose=Purpose.TRAIN, round=1, prompt_id=store.items(queue=Queue.RANK)[0].prompt_id,
+                         completion_ids=two)
+    store.add_items([item])
+    answer = a_ranking(*(sorted(two[place] for place in tier) for tier in tiers))
+    sent = encode_answer(answer, item=item, completions={one.id: one for one in store.completions(two)})
+    assert isinstance(sent["ranking"], str)
+    push(desk, store, a_rubric(), [item])
+    desk.submit("sim-anna", item, answer)
+    pull(desk, store, a_rubric())
+    assert store.live_ratings()[0].answer == answer
+
+
+def test_a_picture_in_markdown_is_shown_as_its_characters_and_reads_back() -> None:
+    text = "See ![x](https://example.org/x.png) and `a[!b]`"
+    assert "![" not in shown_markdown(text)
+    assert read_shown(shown_markdown(text)) == text
+
+
+def test_only_what_the_source_does_not_hold_is_marked_beforehand() -> None:
+    answer = "The Kite costs 40 euros. In 2021 the Heron cost 35.\nIt ships from `depot`."
+    found = [answer[start:end] for start, end in unsupported(answer, "The kite costs 40 euros, sent from depot.")]
+    assert found == ["2021", "Heron", "35"]
+
+
+def test_suggestions_are_made_only_where_the_rubric_allows_them_and_never_marks_as_findings() -> None:
+    prompt = a_prompt(reference="It is 3.")
+    completion = a_completion(prompt, text="It is 4.")
+    item = a_rate_item(completion)
+    made = {name: record_of(item, prompt=prompt, completions={completion.id: completion}, rubric=ready(name)).suggestions
+            for name in ("answers", "summary", "labels")}
+    assert (made["answers"], made["labels"]) == ({}, {})
+    assert made["summary"] == {"rewrite": "It is 4.", "spans": [{"label": "not in source minor", "start": 6, "end": 7}]}
+
+
+def test_a_rewrite_left_as_it_began_is_none(desk: DeskInMemory, store: Store) -> None:
+    item = store.items(queue=Queue.RATE)[0]
+    (shown,) = store.completions(item.completion_ids)
+    answer = answered(desk, store, ready("safety"), item, {"safety": "pass", "rewrite": f"{shown.text}\n"})
+    assert answer.rewrite is None
