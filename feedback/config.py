@@ -90,6 +90,17 @@ class QueueConfig(Strict):
     """Reviewers asked for each audit item."""
     gold_share: float = Field(default=0.05, ge=0, lt=1)
     """Part of the single answers that are gold: their verdict is known, from `gold.jsonl`. Without that file there are none."""
+    most_reviews: int = Field(default=0, ge=0)
+    """Reviews that an item may get where its verdict is not sharp by those asked for; 0: never more than asked for."""
+    sure: float = Field(default=0.95, gt=0.5, lt=1)
+    """Probability of a verdict from which it is sharp."""
+    second_review_share: Share = 0.0
+    """Part of the items, by chance, that get a second review however sharp the first made the verdict: agreement among reviewers
+    is measured on these."""
+    adjudicate: bool = True
+    """Put items on which reviewers are split before one more person, with what was said; that person's word stands."""
+    adjudicators: tuple[str, ...] = ()
+    """Argilla user names who settle them; empty: any reviewer. Heeded where records are routed."""
     enough: Share = 0.9
     """Part of a queue's reviews that must be in before the next round trains on them."""
 

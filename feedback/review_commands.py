@@ -74,17 +74,21 @@ def pull(dir: Folder = Path(),
 
 @review_app.command()
 def sync(dir: Folder = Path(), json: Json = False) -> None:
-    """Push, then pull."""
-    from feedback.desk.pull import pull as run_pull
-    from feedback.desk.push import push as run_push
+    """Push, then pull, then ask for more reviews where a verdict is open."""
+    from feedback.desk.project import read_desk_project
+    from feedback.desk.sync import sync as run
 
+    queues = read_desk_project(dir).queues
     with _at_work(dir) as (rubric, desk, store, router):
-        pushed, pulled = run_push(desk, store, rubric, router=router), run_pull(desk, store, rubric)
+        done = run(desk, store, rubric, queues, router=router)
     if json:
-        print_json({"push": pushed.model_dump(mode="json"), "pull": pulled.model_dump(mode="json")})
-    else:
-        _tell_push(pushed)
-        _tell_pull(pulled)
+        print_json({"push": done.pushed.model_dump(mode="json"), "pull": done.pulled.model_dump(mode="json"),
+                    "asked": done.asked.model_dump(mode="json")})
+        return
+    _tell_push(done.pushed)
+    _tell_pull(done.pulled)
+    if done.asked.again or done.asked.to_settle:
+        typer.echo(f"asked for one more review of {done.asked.again} items, and for a last word on {done.asked.to_settle}")
 
 
 @review_app.command()

@@ -14,7 +14,7 @@ import yaml
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from feedback.config import DeskConfig, validate
+from feedback.config import DeskConfig, QueueConfig, validate
 from review_ui.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -110,7 +110,8 @@ def test_the_yaml_examples_are_understood() -> None:
     blocks = fenced("yaml")
     assert blocks
     for block in blocks:
-        validate(yaml.safe_load(block)["argilla"], DeskConfig, source="README.md")
+        for key, said in yaml.safe_load(block).items():
+            validate(said, {"argilla": DeskConfig, "queues": QueueConfig}[key], source="README.md")
 
 
 def test_links_inside_the_repository_lead_somewhere() -> None:

@@ -98,7 +98,7 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     if not live:
         raise NothingToDo(_nothing(store, purpose, rounds))
     on_gold = {row.id: row for row in store.live_ratings(until, purpose=Purpose.GOLD)}
-    contents = _gather(store, list((on_gold | {row.id: row for row in live}).values()), rubric)
+    contents = gather(store, list((on_gold | {row.id: row for row in live}).values()), rubric)
     inputs = {"ratings": content_hash("ratings", [row.id for row in contents.ratings]), "rubric": rubric.hash}
     if contents.gold:
         inputs["gold"] = content_hash("gold", [row.model_dump(mode="json") for row in contents.gold])
@@ -116,7 +116,8 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     return read_manifest(out)
 
 
-def _gather(store: Store, live: Sequence[Rating], rubric: Rubric) -> Contents:
+def gather(store: Store, live: Sequence[Rating], rubric: Rubric) -> Contents:
+    """These ratings with everything that they are about."""
     items = store.items(ids={row.item_id for row in live})
     return Contents(
         prompts=_sorted(store.prompts({item.prompt_id for item in items})),

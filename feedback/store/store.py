@@ -36,6 +36,9 @@ from feedback.store.engine import make_engine, migrate, shown, transaction
 
 Value = TypeVar("Value", bound=BaseModel)
 
+WANTED = "reviews_wanted"
+"""Event: items that get more reviews than they were made for."""
+
 CHUNK = 500
 """Ids in one SQL statement; SQLite of old takes 999."""
 
@@ -195,12 +198,25 @@ class Store:
                 found[rating.item_id] = (*found.get(rating.item_id, ()), rating.answer)
         return found
 
+    def want_reviews(self, counts: Mapping[ItemId, int], *, at: datetime | None = None) -> None:
+        """Note how many reviews these items get in all, where that is more than they were made for."""
+        if counts:
+            self.append_event(WANTED, {str(item): count for item, count in counts.items()}, actor="redpen review",
+                              reason="the verdict is not sharp yet", at=at or datetime.now(UTC))
+
+    def reviews_wanted(self, items: Iterable[ReviewItem]) -> dict[ItemId, int]:
+        """How many reviews each of these items gets in all."""
+        later: dict[str, int] = {}
+        for event in self.events(WANTED):
+            later |= event.payload
+        return {item.id: max(item.reviews, later.get(item.id, 0)) for item in items}
+
     def missing_reviews(self, items: Iterable[ReviewItem]) -> dict[ItemId, int]:
         """How many reviews each of these items still lacks, items that lack none left out."""
         given: dict[ItemId, int] = {}
         for rating in self.live_ratings():
             given[rating.item_id] = given.get(rating.item_id, 0) + 1
-        missing = {item.id: item.reviews - given.get(item.id, 0) for item in items}
+        missing = {item: count - given.get(item, 0) for item, count in self.reviews_wanted(items).items()}
         return {item_id: count for item_id, count in missing.items() if count > 0}
 
     # -- what was decided

@@ -25,10 +25,9 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
     """
     from feedback.desk.argilla_desk import connect
     from feedback.desk.project import connection, open_project_store, project_rubric, read_desk_project
-    from feedback.desk.pull import pull
-    from feedback.desk.push import push
     from feedback.desk.routing import open_router
     from feedback.desk.setup import setup
+    from feedback.desk.sync import sync
 
     project = read_desk_project(folder)
     rubric = project_rubric(folder, project)
@@ -39,7 +38,8 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
         note(step)
     with open_project_store(folder, project) as store:
         while looks is None or looks > 0:
-            tell(pushed=push(desk, store, rubric, router=router).pushed, pulled=pull(desk, store, rubric))
+            done = sync(desk, store, rubric, project.queues, router=router)
+            tell(pushed=done.pushed.pushed, pulled=done.pulled)
             looks = looks - 1 if looks is not None else None
             if looks != 0:
                 time.sleep(EVERY_SECONDS)

@@ -16,6 +16,7 @@
     const found = [], walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const node = walker.currentNode;
+      if (node.parentElement.closest("style, script, button")) continue;
       for (const match of node.data.matchAll(/[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_\u2060]/gu)) {
         found.push({ word: match[0], node, start: match.index, end: match.index + match[0].length });
       }

@@ -1,0 +1,130 @@
+"""After reviews came in: one more where the verdict is not sharp yet, and a person to settle what people disagree on.
+
+Where the server routes records, a record that wants another review opens again. Elsewhere the same is asked in an item of its
+own. Only items of the newest round are looked at: earlier ones have been trained on or judged already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from feedback.aggregation.overlap import OverlapRule, needs
+from feedback.aggregation.verdicts import Verdicts, aggregate
+from feedback.config import QueueConfig, Strict
+from feedback.desk.routing import Router
+from feedback.ids import CompletionId, unit_interval
+from feedback.rubric import Rubric
+from feedback.schemas import Outcome, Purpose, RankVerdict, ReviewItem
+from feedback.store.snapshot import gather
+from feedback.store.store import Store
+
+Shown: TypeAlias = tuple[CompletionId, ...]
+"""The answers of an item, sorted: what items that ask the same have in common."""
+
+ASKED_AGAIN = (Purpose.TRAIN, Purpose.AUDIT)
+"""What gold holds is known, and texts have no verdict."""
+
+
+class FollowUp(Strict):
+    """What is asked for beyond what the round asked."""
+
+    again: int
+    """Items that want one more review."""
+    to_settle: int
+    """Items on which people disagree, now waiting for one person's word."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of one item by now."""
+
+    item: ReviewItem
+    given: int
+    """Reviews it has."""
+    wanted: int
+    """Reviews that were asked for."""
+    sure: float
+    """Probability of what is concluded; of a ranking, of its least certain pair. 0.5 and less where people are split."""
+    split: bool
+    """Two or more reviewed it and nothing can be concluded."""
+
+
+def follow_up(store: Store, rubric: Rubric, queues: QueueConfig, *, router: Router | None = None) -> FollowUp:
+    """Ask for what is missing, each thing once: repeating it without new reviews asks for nothing."""
+    stood = standing(store, rubric)
+    again = [one for one in stood if _wants_more(one, queues)]
+    if router is not None:
+        wanted = {one.item.id: one.given + 1 for one in again}
+        store.want_reviews(wanted)
+        router.want(store, wanted)
+    else:
+        store.add_items(_asked_again(one.item, one.given) for one in again)
+    waiting = {one.item.id for one in again}
+    open_ones = [one.item for one in stood if one.split and one.item.id not in waiting] if queues.adjudicate else []
+    return FollowUp(again=len(again), to_settle=store.add_items(_settling(item) for item in open_ones))
+
+
+def standing(store: Store, rubric: Rubric) -> list[Standing]:
+    """Where each item of the newest round stands that has all the reviews asked for; settled ones are left out."""
+    items = [item for item in store.items() if item.purpose in ASKED_AGAIN]
+    newest = max((item.round for item in items), default=0)
+    live = store.live_ratings()
+    given = Counter(rating.item_id for rating in live)
+    settled = {item.settles for item in items if item.settles}
+    asked = [item for item in items if item.round == newest and not item.settles and not item.again and item.id not in settled]
+    more, more_wanted = Counter[Shown](), Counter[Shown]()
+    for item in items:
+        if item.again and item.round == newest:
+            more[_shown(item)] += given[item.id]
+            more_wanted[_shown(item)] += item.reviews
+    wanted = store.reviews_wanted(asked)
+    verdicts = aggregate(gather(store, live, rubric)) if live else Verdicts(rate=(), rank=())
+    sure, split = _certainty(verdicts, items)
+    stood = [Standing(item=item, given=given[item.id] + more[_shown(item)], wanted=wanted[item.id] + more_wanted[_shown(item)],
+                      sure=sure.get(_shown(item), 0.0), split=_shown(item) in split) for item in asked]
+    return [one for one in stood if one.given >= one.wanted]
+
+
+def _shown(item: ReviewItem) -> Shown:
+    return tuple(sorted(item.completion_ids))
+
+
+def _certainty(verdicts: Verdicts, items: Iterable[ReviewItem]) -> tuple[dict[Shown, float], set[Shown]]:
+    """How sure each conclusion is, and which answers people are split on, by the answers shown."""
+    by_id = {item.id: item for item in items}
+    sure: dict[Shown, float] = {(one.completion_id,): one.probability if one.outcome else 0.5 for one in verdicts.rate}
+    split: set[Shown] = {(one.completion_id,) for one in verdicts.rate if one.outcome is None and len(one.sources.reviewers) > 1}
+    for one in verdicts.rank:
+        shown = _shown(by_id[one.item_id])
+        sure[shown] = max(sure.get(shown, 0.0), _sharpness(one))
+        if len(one.sources.reviewers) > 1 and any(pair.outcome is Outcome.UNDECIDED for pair in one.pairs):
+            split.add(shown)
+    return sure, split
+
+
+def _sharpness(verdict: RankVerdict) -> float:
+    doubts = [0.5 if pair.outcome is Outcome.UNDECIDED else pair.reversed_probability for pair in verdict.pairs]
+    return 1 - max(doubts)
+
+
+def _wants_more(one: Standing, queues: QueueConfig) -> bool:
+    by_chance = unit_interval(f"second review:{one.item.id}") < queues.second_review_share
+    fewest = max(one.item.reviews, 2 if by_chance else 1)
+    rule = OverlapRule(sure=queues.sure, fewest=fewest, most=max(queues.most_reviews, fewest))
+    (need,) = needs(np.array([one.sure]), [one.given], rule)
+    return need.wanted
+
+
+def _asked_again(item: ReviewItem, given: int) -> ReviewItem:
+    return ReviewItem.of(queue=item.queue, purpose=item.purpose, round=item.round, prompt_id=item.prompt_id,
+                         completion_ids=item.completion_ids, again=given)
+
+
+def _settling(item: ReviewItem) -> ReviewItem:
+    return ReviewItem.of(queue=item.queue, purpose=item.purpose, round=item.round, prompt_id=item.prompt_id,
+                         completion_ids=item.completion_ids, settles=item.id)
