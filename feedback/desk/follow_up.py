@@ -14,13 +14,13 @@ from typing import TypeAlias
 import numpy as np
 
 from feedback.aggregation.overlap import OverlapRule, needs
-from feedback.aggregation.verdicts import Verdicts, aggregate
+from feedback.aggregation.verdicts import certainty, conclude, weighed_contents
 from feedback.config import QueueConfig, Strict
 from feedback.desk.routing import Router
 from feedback.ids import CompletionId, unit_interval
 from feedback.rubric import Rubric
-from feedback.schemas import Outcome, Purpose, RankVerdict, ReviewItem
-from feedback.store.snapshot import gather
+from feedback.schemas import Outcome, Purpose, ReviewItem
+from feedback.store.snapshot import Contents, gather
 from feedback.store.store import Store
 
 Shown: TypeAlias = tuple[CompletionId, ...]
@@ -83,10 +83,9 @@ def standing(store: Store, rubric: Rubric) -> list[Standing]:
             more[_shown(item)] += given[item.id]
             more_wanted[_shown(item)] += item.reviews
     wanted = store.reviews_wanted(asked)
-    verdicts = aggregate(gather(store, live, rubric)) if live else Verdicts(rate=(), rank=())
-    sure, split = _certainty(verdicts, items)
+    concluded = _concluded(gather(store, live, rubric), items)
     stood = [Standing(item=item, given=given[item.id] + more[_shown(item)], wanted=wanted[item.id] + more_wanted[_shown(item)],
-                      sure=sure.get(_shown(item), 0.0), split=_shown(item) in split) for item in asked]
+                      sure=concluded.sure.get(_shown(item), 0.0), split=_shown(item) in concluded.split) for item in asked]
     return [one for one in stood if one.given >= one.wanted]
 
 
@@ -94,22 +93,25 @@ def _shown(item: ReviewItem) -> Shown:
     return tuple(sorted(item.completion_ids))
 
 
-def _certainty(verdicts: Verdicts, items: Iterable[ReviewItem]) -> tuple[dict[Shown, float], set[Shown]]:
-    """How sure each conclusion is, and which answers people are split on, by the answers shown."""
-    by_id = {item.id: item for item in items}
-    sure: dict[Shown, float] = {(one.completion_id,): one.probability if one.outcome else 0.5 for one in verdicts.rate}
+@dataclass(frozen=True)
+class _Concluded:
+    sure: dict[Shown, float]
+    """Probability of what is concluded, by the answers shown."""
+    split: set[Shown]
+    """Answers on which two or more people are split."""
+
+
+def _concluded(contents: Contents, items: Iterable[ReviewItem]) -> _Concluded:
+    weighing, shown = weighed_contents(contents), {item.id: _shown(item) for item in items}
+    sure: dict[Shown, float] = {}
+    for item, chance in certainty(weighing).items():
+        if item in shown:
+            sure[shown[item]] = max(sure.get(shown[item], 0.0), chance)
+    verdicts = conclude(weighing)
     split: set[Shown] = {(one.completion_id,) for one in verdicts.rate if one.outcome is None and len(one.sources.reviewers) > 1}
-    for one in verdicts.rank:
-        shown = _shown(by_id[one.item_id])
-        sure[shown] = max(sure.get(shown, 0.0), _sharpness(one))
-        if len(one.sources.reviewers) > 1 and any(pair.outcome is Outcome.UNDECIDED for pair in one.pairs):
-            split.add(shown)
-    return sure, split
-
-
-def _sharpness(verdict: RankVerdict) -> float:
-    doubts = [0.5 if pair.outcome is Outcome.UNDECIDED else pair.reversed_probability for pair in verdict.pairs]
-    return 1 - max(doubts)
+    split |= {shown[one.item_id] for one in verdicts.rank if len(one.sources.reviewers) > 1
+              and any(pair.outcome is Outcome.UNDECIDED for pair in one.pairs)}
+    return _Concluded(sure=sure, split=split)
 
 
 def _wants_more(one: Standing, queues: QueueConfig) -> bool:

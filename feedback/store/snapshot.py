@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,12 +98,11 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     if not live:
         raise NothingToDo(_nothing(store, purpose, rounds))
     on_gold = {row.id: row for row in store.live_ratings(until, purpose=Purpose.GOLD)}
-    contents = gather(store, list((on_gold | {row.id: row for row in live}).values()), rubric)
+    contents = gather(store, list((on_gold | {row.id: row for row in live}).values()), rubric, until=until)
     inputs = {"ratings": content_hash("ratings", [row.id for row in contents.ratings]), "rubric": rubric.hash}
     if contents.gold:
         inputs["gold"] = content_hash("gold", [row.model_dump(mode="json") for row in contents.gold])
-    quarantine = {row.reviewer_id: row for row in quarantined(store, until)}
-    contents = replace(contents, quarantined=tuple(quarantine[row.id] for row in contents.reviewers if row.id in quarantine))
+    quarantine = {row.reviewer_id for row in contents.quarantined}
     if contents.quarantined:
         inputs["quarantined"] = content_hash("quarantined", [row.model_dump(mode="json") for row in contents.quarantined])
     config = {"purpose": purpose, "rounds": None if rounds is None else sorted(rounds)}
@@ -116,14 +115,16 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     return read_manifest(out)
 
 
-def gather(store: Store, live: Sequence[Rating], rubric: Rubric) -> Contents:
-    """These ratings with everything that they are about."""
+def gather(store: Store, live: Sequence[Rating], rubric: Rubric, *, until: datetime | None = None) -> Contents:
+    """These ratings with everything that they are about, and who of their reviewers was in quarantine then."""
     items = store.items(ids={row.item_id for row in live})
+    reviewers = _sorted([row for row in store.reviewers() if row.id in {rating.reviewer_id for rating in live}])
+    quarantine = {row.reviewer_id: row for row in quarantined(store, until)}
     return Contents(
         prompts=_sorted(store.prompts({item.prompt_id for item in items})),
         completions=_sorted(store.completions({completion for item in items for completion in item.completion_ids})),
         items=_sorted(items), ratings=_sorted(live), rubric=rubric, gold=_sorted(store.gold({item.id for item in items})),
-        reviewers=_sorted([row for row in store.reviewers() if row.id in {rating.reviewer_id for rating in live}]))
+        reviewers=reviewers, quarantined=tuple(quarantine[row.id] for row in reviewers if row.id in quarantine))
 
 
 def _sorted(values: Iterable[Value]) -> tuple[Value, ...]:

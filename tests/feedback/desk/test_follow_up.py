@@ -14,7 +14,7 @@ from tests.desk_in_memory import DeskInMemory
 from tests.people import a_ranking, a_rate_answer, a_rubric
 
 RIGHT, WRONG = a_rate_answer(VerdictValue.CORRECT), a_rate_answer(VerdictValue.INCORRECT)
-MORE = QueueConfig(most_reviews=3, sure=0.9)
+MORE = QueueConfig(most_reviews=3, sure=0.85)
 
 
 def go(desk: DeskInMemory, store: Store, queues: QueueConfig = MORE) -> Exchanged:
@@ -42,12 +42,12 @@ def test_one_more_review_is_asked_for_once_and_only_where_the_verdict_is_not_sha
         desk: DeskInMemory, store: Store, single: ReviewItem) -> None:
     go(desk, store)
     answer(desk, single, RIGHT)
-    assert go(desk, store).asked.again == 1  # one word is right in 0.8, below 0.9
+    assert go(desk, store).asked.again == 1  # one word is right in 0.8, below 0.85
     (more,) = [item for item in store.items() if item.again]
     assert (more.completion_ids, more.again, store.missing_reviews([more])) == (single.completion_ids, 1, {more.id: 1})
     assert go(desk, store).asked.again == 0
     desk.submit("sim-other", more, RIGHT)
-    assert go(desk, store).asked.again == 0  # 64 / 66 = 0.97
+    assert go(desk, store).asked.again == 0  # two agree
 
 
 def test_nobody_is_asked_for_more_unless_the_project_says_so(desk: DeskInMemory, store: Store, single: ReviewItem) -> None:
