@@ -37,12 +37,14 @@ class _Watching:
         self.advance = advance
         self.seconds = seconds
         self.writes = writes
+        self.written = 0
         self.saved = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Go on where the checkpoint was: what was logged after it will be logged again."""
         self.saved = time.monotonic()
         self.advance(state.global_step)
+        self.written = len(state.log_history)
         if self.writes:
             self.curve.write_text("".join(_line(row) for row in state.log_history), encoding="utf-8")
 
@@ -58,9 +60,18 @@ class _Watching:
             if not math.isfinite(float(logs.get(name, 0.0))):
                 raise StageRefused(f"step {state.global_step}: {name} is {logs[name]}; training on would write a broken adapter. "
                                    "Lower trainer.learning_rate, or hold the model in float32")
-        if self.writes and state.log_history:
+        self._tell(state)
+
+    def _tell(self, state: Any) -> None:
+        # Not only the newest row: other callbacks add rows of their own.
+        new, self.written = state.log_history[self.written:], len(state.log_history)
+        if self.writes and new:
             with self.curve.open("a", encoding="utf-8") as file:
-                file.write(_line(state.log_history[-1]))
+                file.write("".join(map(_line, new)))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Add what others told last."""
+        self._tell(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Mark the checkpoint as whole."""
