@@ -30,6 +30,8 @@ class DpoConfig(RankedConfig):
     """`round`: the SFT policy of the same round; `initial`: the first SFT policy through all rounds."""
     min_pairs: int = Field(default=1, ge=1)
     """With fewer pairs the round skips the stage."""
+    watched_share: float = Field(default=0.1, ge=0, lt=0.5)
+    """Share of training families that are watched, not trained on, to see overfitting; none with fewer than 100 families."""
     trainer: dict[str, Any] = {}
     """Any field of TRL's DPOConfig. With `engine: ranked` a batch counts rankings, not pairs."""
 

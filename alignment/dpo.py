@@ -11,6 +11,8 @@ from typing import Any
 
 from alignment import dpo_pairs
 from alignment.config import DpoConfig
+from alignment.curves.apart import set_apart
+from alignment.curves.watch import watch_policy
 from alignment.pairs import read_pairs
 from alignment.rankings import pairs_per_ranking, read_ranked_sets
 from feedback.errors import StageRefused
@@ -57,7 +59,8 @@ def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference
     when training came to nothing.
     """
     ranked = config.dpo.engine == "ranked"
-    rows = read_ranked_sets(training_sets) if ranked else read_pairs(training_sets)
+    parted = set_apart(read_ranked_sets(training_sets) if ranked else read_pairs(training_sets), share=config.dpo.watched_share)
+    rows = parted.trained
     sets = sets_hash(training_sets)
     adapters = {name: path for name, path in (("parent", parent), ("reference", reference)) if path}
     inputs = {"training_sets": sets} | {name: input_hash(path) for name, path in adapters.items()}
@@ -69,10 +72,13 @@ def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference
         trainer = _ranked_trainer(config, start, rows, draft) if ranked else _stock_trainer(config, start, rows, draft)
         loss = first_loss(trainer, type(trainer).plain_loss if ranked else dpo_pairs.plain_loss, moved=reference is not None)
         refuse_wrong_reference(loss, tolerance=TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED)
+        watch = watch_policy(trainer, parted, tokenizer=base.tokenizer, max_length=config.model.max_length, beta=config.dpo.beta,
+                             moved=reference is not None)
         train(trainer, draft, title="DPO")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="dpo",
                          training_sets=sets)
+            watch.write(draft)
             if ranked:
                 (draft.logs / RECORD).write_text(json.dumps(trainer.record(), indent=1) + "\n", encoding="utf-8")
     return read_manifest(out)

@@ -139,14 +139,16 @@ def _cut(row: Encoded, max_length: int) -> Encoded:
     return Encoded(prompt=row.prompt, completion=row.completion[: max(1, max_length - len(row.prompt))])
 
 
-def raw_rewards(model: Any, tokenizer: Any, rows: Sequence[Encoded], *, batch: int) -> list[float]:
-    """What the model's active head says, in the order of `rows`, computed in batches of like length."""
+def raw_rewards(model: Any, tokenizer: Any, rows: Sequence[Encoded], *, batch: int, told: bool = True) -> list[float]:
+    """What the model's active head says, in the order of `rows`, computed in batches of like length; with a progress bar
+    if it is `told`."""
     import torch
 
     model.eval()
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     rewards = [0.0] * len(rows)
-    for part in tracked([order[i:i + batch] for i in range(0, len(order), batch)], "rewards"):
+    parts = [order[i:i + batch] for i in range(0, len(order), batch)]
+    for part in tracked(parts, "rewards") if told else parts:
         padded = tokenizer.pad({"input_ids": [rows[i].prompt + rows[i].completion for i in part]}, return_tensors="pt",
                                padding_side="right").to(model.device)
         with torch.inference_mode():

@@ -14,6 +14,8 @@ from statistics import fmean, pstdev, stdev
 from typing import Any
 
 from alignment.config import RewardConfig
+from alignment.curves.apart import without_families
+from alignment.curves.watch import watch_rewards
 from alignment.ensemble import (
     METRICS,
     EnsembleScore,
@@ -102,6 +104,10 @@ def _member(config: RewardStage, member: Member, rows: Sequence[Any], draft: Dra
     trainer = make(rows_of(member, rows, alone=config.reward.ensemble == 1), config.reward, config.model, base, model,
                    seed=member.seed, scratch=own.scratch, counts=own.counts)
     before = head_weights(model)
+    # The first member stands for all in the report.
+    watch = None if member.number else watch_rewards(
+        trainer, without_families(rows, member.unseen), tokenizer=base.tokenizer, max_length=config.model.max_length,
+        rewards=lambda answers: raw_rewards(model, base.tokenizer, answers, batch=16, told=False))
     train(trainer, own, title=_title(config, member))
     refuse_untrained_head(before, head_weights(model))
     if not is_main_process():
@@ -109,7 +115,8 @@ def _member(config: RewardStage, member: Member, rows: Sequence[Any], draft: Dra
     save_adapter(model, member_folder(draft.folder, member.number), base=base, parent=None, stage="reward", training_sets=sets)
     rewards = raw_rewards(model, base.tokenizer, compared(rows, base.tokenizer, max_length=config.model.max_length).answers,
                           batch=2 * trainer.args.per_device_train_batch_size)
-    if member.number == 0:
+    if watch is not None:
+        watch.write(draft)
         draft.counts |= own.counts
     _publish(finished, {"rewards": rewards, "counts": draft.counts})
     return rewards

@@ -47,6 +47,10 @@ def set_apart(rows: Sequence[Row], *, share: float) -> Parted[Row]:
     if len(families) < FEWEST_FAMILIES:
         return Parted(tuple(rows), (), f"{len(families)} families are too few to set any apart; {FEWEST_FAMILIES} are needed")
     ranked = sorted((unit_interval(f"watched:{family}"), family) for family in families)
-    watched = frozenset(family for chance, family in ranked[:MOST_FAMILIES] if chance < share)
+    return without_families(rows, frozenset(family for chance, family in ranked[:MOST_FAMILIES] if chance < share))
+
+
+def without_families(rows: Sequence[Row], watched: frozenset[FamilyId]) -> Parted[Row]:
+    """The rows parted by families that were chosen already."""
     return Parted(tuple(row for row in rows if row.family not in watched), tuple(row for row in rows if row.family in watched),
-                  "" if watched else "the hash set no family apart")
+                  "" if watched else "no family was set apart")

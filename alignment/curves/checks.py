@@ -10,9 +10,8 @@ import re
 from collections.abc import Sequence
 from statistics import fmean
 
-from alignment.curves.pairs import Mean, PairReadings, Reading, WatchedPair
+from alignment.curves.pairs import JudgedPair, Mean, PairReadings, Reading, WatchedPair
 from feedback.measures import Unscored
-from feedback.schemas import PreferencePair
 from sft.curves.checks import SURE
 from sft.curves.curve import History
 from sft.curves.finding import Finding, Outcome
@@ -178,7 +177,7 @@ def _reference_found(evidence: str) -> Finding:
                 "After merging an adapter into the base, train from the merged base with a fresh adapter."))
 
 
-def said(pair: PreferencePair) -> tuple[str, ...]:
+def said(pair: JudgedPair) -> tuple[str, ...]:
     """A pair's question and answers as words alone, to compare it with others."""
     texts = pair.messages[-1].content, pair.chosen, pair.rejected
     return tuple(" ".join(re.findall(r"\w+", text.casefold())) for text in texts)

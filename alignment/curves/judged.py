@@ -9,9 +9,8 @@ from statistics import fmean
 
 from alignment.curves.apart import Parted
 from alignment.curves.checks import chosen_collapsing, length_exploitation, pairs_too_easy, said, wrong_reference
-from alignment.curves.pairs import PairReadings, Reading, WatchedPair
+from alignment.curves.pairs import JudgedPair, PairReadings, Reading, WatchedPair
 from alignment.curves.pictures import groups, policy_charts, reward_charts
-from feedback.schemas import PreferencePair
 from sft.curves.chart import Chart
 from sft.curves.checks import overfitting, repeats, thrown_about, too_few
 from sft.curves.curve import History
@@ -37,7 +36,7 @@ class Judged:
     charts: tuple[Chart | None, ...]
 
 
-def judge_preferences(stage: str, parted: Parted[PreferencePair], history: History, readings: PairReadings, *,
+def judge_preferences(stage: str, parted: Parted[JudgedPair], history: History, readings: PairReadings, *,
                       moved: bool) -> Judged:
     """The report of a DPO run or of a reward model's. `moved`: the reference was chosen to be another than the start."""
     policy = stage == "dpo"
@@ -67,10 +66,10 @@ def _reward_checks(history: History, readings: PairReadings, moved: bool) -> dic
     return {"learning_rate_too_high": thrown_about(history)}
 
 
-def _of_both(parted: Parted[PreferencePair], history: History, readings: PairReadings) -> dict[str, Outcome]:
+def _of_both(parted: Parted[JudgedPair], history: History, readings: PairReadings) -> dict[str, Outcome]:
     pairs = parted.trained
     why_not = parted.why_none or "nothing was read of the families set apart"
-    return {"overfitting": overfitting(readings.watched_losses(), none=math.log(2), why_not=why_not),
+    return {"overfitting": overfitting(readings.watched_losses(), why_not=why_not),
             "length_exploitation": length_exploitation(readings),
             "duplicates": repeats([said(pair) for pair in pairs], what="pairs"),
             "pairs_too_easy": pairs_too_easy(history, pairs=len(pairs)),

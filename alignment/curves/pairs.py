@@ -8,10 +8,35 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from feedback.ids import FamilyId
-from feedback.schemas import PreferencePair
+from feedback.schemas import Message, PreferencePair, RankedSet
 from sft.curves.checks import WatchedLosses
 
 APART, TRAINED = "apart", "trained"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """One preference with its texts, from either kind of training row."""
+
+    family: FamilyId
+    topic: str | None
+    origin: str
+    messages: tuple[Message, ...]
+    chosen: str
+    rejected: str
+
+
+def judged_pairs(rows: Iterable[RankedSet | PreferencePair]) -> list[JudgedPair]:
+    """Every preference of the rows, in their order."""
+    return [made for row in rows for made in _in_row(row)]
+
+
+def _in_row(row: RankedSet | PreferencePair) -> list[JudgedPair]:
+    if isinstance(row, PreferencePair):
+        return [JudgedPair(row.family, row.topic, row.origin, row.messages, row.chosen, row.rejected)]
+    texts = row.completions
+    return [JudgedPair(row.family, row.topic, pair.origin, row.messages, texts[pair.better], texts[pair.worse])
+            for pair in row.pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +52,8 @@ class WatchedPair:
     """It was not trained on."""
 
     @classmethod
-    def of(cls, pair: PreferencePair, *, chosen_tokens: int, rejected_tokens: int, apart: bool) -> WatchedPair:
-        """From a training row and the lengths of its answers."""
+    def of(cls, pair: JudgedPair, *, chosen_tokens: int, rejected_tokens: int, apart: bool) -> WatchedPair:
+        """From a preference and the lengths of its answers."""
         return cls(pair.family, pair.origin, pair.topic, chosen_tokens, rejected_tokens, apart)
 
     @property

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from alignment.curves.apart import Parted
 from alignment.curves.judged import judge_preferences
-from alignment.curves.pairs import APART, TRAINED, PairReadings, WatchedPair
+from alignment.curves.pairs import APART, TRAINED, JudgedPair, PairReadings, WatchedPair, judged_pairs
 from alignment.ranked.trees import Tree, share_branches
 from feedback.ids import unit_interval
-from feedback.schemas import PreferencePair
+from feedback.schemas import PreferencePair, RankedSet
 from feedback.terminal import note
 from sft.chat import Encoded, encoder
 from sft.curves.curve import history_of
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MOST_TRAINED = 96
 """Pairs of those trained on that are watched beside the ones set apart: enough for the figures by origin and by length."""
 
-Scores = Callable[[Sequence[Encoded], bool], Sequence[float]]
-"""Rows -> one number each; with True, of the model as it was before training."""
+Rows = Parted[RankedSet] | Parted[PreferencePair]
+"""What is trained on and what is set apart, of either engine."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Watch:
     """What is watched in a run, and how its margins enter the loss."""
 
     stage: str
-    parted: Parted[PreferencePair]
+    parted: Parted[JudgedPair]
     rows: tuple[Watched, ...]
     scale: float
     moved: bool
@@ -58,10 +58,11 @@ class Watch:
         note(judged.report.paragraph)
 
 
-def watch_policy(trainer: Any, parted: Parted[PreferencePair], *, tokenizer: Any, max_length: int, beta: float,
+def watch_policy(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int, beta: float,
                  moved: bool) -> Watch:
     """Have a DPO trainer read the log-ratios of the watched pairs on its way. `moved`: the reference is not its start."""
-    rows = _watched(parted, tokenizer, max_length=max_length)
+    pairs = _pairs_of(parted)
+    rows = _watched(pairs, tokenizer, max_length=max_length)
     reference: dict[int, float] = {}
 
     def measure(chosen_rows: Sequence[Watched]) -> list[float]:
@@ -74,30 +75,35 @@ def watch_policy(trainer: Any, parted: Parted[PreferencePair], *, tokenizer: Any
         return [now - reference[id(row)] for now, row in zip(_logps(trainer.model, encoded), encoded, strict=True)]
 
     trainer.add_callback(reader(lambda whole: _by_group(rows, measure, whole=whole)))
-    return Watch("dpo", parted, rows, beta, moved, trainer)
+    return Watch("dpo", pairs, rows, beta, moved, trainer)
 
 
-def watch_rewards(trainer: Any, parted: Parted[PreferencePair], *, tokenizer: Any, max_length: int,
+def watch_rewards(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int,
                   rewards: Callable[[Sequence[Encoded]], Sequence[float]]) -> Watch:
     """Have a reward trainer read the rewards of the watched pairs on its way; `rewards` scores rows by the model as it is."""
-    rows = _watched(parted, tokenizer, max_length=max_length)
+    pairs = _pairs_of(parted)
+    rows = _watched(pairs, tokenizer, max_length=max_length)
 
     def measure(chosen_rows: Sequence[Watched]) -> Sequence[float]:
         return rewards([side for row in chosen_rows for side in (row.chosen, row.rejected)])
 
     trainer.add_callback(reader(lambda whole: _by_group(rows, measure, whole=whole)))
-    return Watch("reward", parted, rows, 1.0, False, trainer)
+    return Watch("reward", pairs, rows, 1.0, False, trainer)
 
 
-def _watched(parted: Parted[PreferencePair], tokenizer: Any, *, max_length: int) -> tuple[Watched, ...]:
+def _pairs_of(parted: Rows) -> Parted[JudgedPair]:
+    return Parted(tuple(judged_pairs(parted.trained)), tuple(judged_pairs(parted.apart)), parted.why_none)
+
+
+def _watched(parted: Parted[JudgedPair], tokenizer: Any, *, max_length: int) -> tuple[Watched, ...]:
     """The pairs set apart and a sample of the others, whole families by hash; those too long for the model are not watched."""
     encode = encoder(tokenizer)
-    sample = sorted(parted.trained, key=lambda pair: (unit_interval(f"sample:{pair.family}"), pair.id))[:MOST_TRAINED]
+    sample = sorted(parted.trained, key=lambda pair: (unit_interval(f"sample:{pair.family}"), pair.family))[:MOST_TRAINED]
     made = [_encoded(pair, encode, apart=apart) for apart, pairs in ((True, parted.apart), (False, sample)) for pair in pairs]
     return tuple(row for row in made if max(len(row.chosen), len(row.rejected)) <= max_length)
 
 
-def _encoded(pair: PreferencePair, encode: Callable[..., Encoded], *, apart: bool) -> Watched:
+def _encoded(pair: JudgedPair, encode: Callable[..., Encoded], *, apart: bool) -> Watched:
     chosen, rejected = encode(pair.messages, pair.chosen), encode(pair.messages, pair.rejected)
     known = WatchedPair.of(pair, chosen_tokens=len(chosen.completion), rejected_tokens=len(rejected.completion), apart=apart)
     return Watched(known, chosen, rejected)

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev, variance
+from statistics import fmean, variance
 
 from feedback.measures import Unscored
 from sft.curves.curve import History
@@ -29,10 +29,8 @@ WITH_JUMP = 1.3
 FEWEST_WATCHED = 8
 """Families set apart below which overfitting cannot be told from luck."""
 SURE = 3.0
-"""Standard errors by which a mean must differ before it is called a difference ..."""
-LIKELY = 1.0
-"""... and where another difference says the same."""
-LEAST_RISE = 0.02
+"""Standard errors by which a mean must differ before it is called a difference."""
+LEAST_RISE = 0.03
 """Nats by which the loss on rows set apart must rise above its lowest to matter."""
 REPEATED = 0.1
 """Share of rows that repeat another one, from which on it is worth a word ..."""
@@ -74,11 +72,11 @@ def thrown_about(history: History, *, start: float | None = None) -> Outcome:
                 "Larger batches make each step surer (trainer.per_device_train_batch_size, gradient_accumulation_steps)."))
 
 
-def overfitting(watched: WatchedLosses | None, *, none: float | None, why_not: str) -> Outcome:
-    """Learned by heart: the loss on rows set apart ended SURE standard errors above that on rows trained on, and either rose
-    LIKELY standard errors above its lowest point or ended so far above that of a model that learned nothing.
+def overfitting(watched: WatchedLosses | None, *, why_not: str) -> Outcome:
+    """Learned by heart: the loss on rows set apart ended SURE standard errors above that on rows trained on, and LEAST_RISE
+    above its own lowest, which may be that before the first step.
 
-    `none` is the latter, ln 2 for pairs. Standard errors are over families. `why_not` says why no rows were set apart.
+    Standard errors are over families. `why_not` says why no rows were set apart.
     """
     if watched is None or len(watched.steps) < 2:
         return Unscored(reason=why_not)
@@ -87,18 +85,14 @@ def overfitting(watched: WatchedLosses | None, *, none: float | None, why_not: s
         return Unscored(reason=f"only {count} families are set apart; {FEWEST_WATCHED} are the fewest to tell it from luck")
     means = [fmean(losses) for losses in watched.losses]
     best = min(range(len(means)), key=means.__getitem__)
-    ended = watched.losses[-1]
-    gap = _apart(ended, watched.trained)
-    risen = _is_above([after - before for after, before in zip(ended, watched.losses[best], strict=True)])
-    worse = none is not None and _is_above([loss - none for loss in ended])
-    if gap is None or not (risen or worse):
+    gap = _apart(watched.losses[-1], watched.trained)
+    if gap is None or means[-1] - means[best] <= LEAST_RISE:
         return None
-    against = f", and above {none:.3f}, what a model has that learned nothing" if worse else ""
     return Finding(
         name="overfitting", title="It learned its rows by heart",
         evidence=f"The loss on {count} families that were not trained on was lowest at step {watched.steps[best]} "
-                 f"({means[best]:.3f}) and ended at {means[-1]:.3f}{against}, while it fell to {means[-1] - gap:.3f} on those "
-                 "that were. Neither gap is luck.",
+                 f"({means[best]:.3f}) and ended at {means[-1]:.3f}, while it fell to {means[-1] - gap:.3f} on those that "
+                 f"were. {SURE:g} standard errors between the two, and a rise of {LEAST_RISE:g} nats, are no luck.",
         advice=(f"Stop earlier: about step {watched.steps[best]} was best (trainer.max_steps or num_train_epochs)."
                 if watched.steps[best] > 0 else "Train less or not at all on these rows: no step of this run helped.",
                 "Review more: overfitting fades with the number of rows.",
@@ -112,12 +106,6 @@ def _apart(unseen: Sequence[float], trained: Sequence[float]) -> float | None:
     gap = fmean(unseen) - fmean(trained)
     error = math.sqrt(variance(unseen) / len(unseen) + variance(trained) / len(trained))
     return gap if gap > LEAST_RISE and gap > SURE * error else None
-
-
-def _is_above(gaps: Sequence[float]) -> bool:
-    """Their mean is above 0 by LEAST_RISE and by LIKELY standard errors."""
-    rise = fmean(gaps)
-    return rise > LEAST_RISE and rise > LIKELY * stdev(gaps) / math.sqrt(len(gaps))
 
 
 def repeats(keys: Sequence[Hashable], *, what: str) -> Outcome:

@@ -82,7 +82,7 @@ def test_the_first_loss_is_ln_2_and_training_moves_towards_the_chosen(base, pare
 def test_the_adapter_continues_its_parent_and_the_reference_is_not_kept(parent, trained):
     record = read_policy(trained / "adapter")
     assert (record.stage, record.parent) == ("dpo", read_policy(parent).policy_id)
-    assert sorted(path.name for path in trained.iterdir()) == ["adapter", "logs", "manifest.json"]
+    assert sorted(path.name for path in trained.iterdir()) == ["adapter", "logs", "manifest.json", "report.html", "report.json"]
     assert sorted(path.name for path in (trained / "adapter").iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors", "policy.json"]
 

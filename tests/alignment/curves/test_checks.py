@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from alignment.curves.checks import chosen_collapsing, length_exploitation, pairs_too_easy, said, wrong_reference
-from alignment.curves.pairs import PairReadings, Reading, WatchedPair, softplus
+from alignment.curves.pairs import PairReadings, Reading, WatchedPair, judged_pairs, softplus
 from feedback.measures import Unscored
 from sft.curves.curve import History, history_of
 from sft.curves.finding import Finding
@@ -99,5 +99,7 @@ def test_without_readings_the_first_loss_must_be_ln_2():
 
 
 def test_pairs_are_compared_by_their_words():
-    assert said(pair("Which  pen?", "A red one.", "none")) == said(pair("which pen", "a RED one", "None!"))
-    assert said(pair("which pen", "a red one", "none")) != said(pair("which pen", "none", "a red one"))
+    first, same, turned = judged_pairs([pair("Which  pen?", "A red one.", "none"), pair("which pen", "a RED one", "None!"),
+                                        pair("which pen", "none", "a red one")])
+    assert said(first) == said(same)
+    assert said(first) != said(turned)

@@ -53,30 +53,30 @@ def watched(*means: float, trained: float, families: int = 12, spread: float = 0
 
 
 def test_a_loss_that_rises_on_rows_set_apart_alone_is_overfitting():
-    found = overfitting(watched(0.69, 0.5, 0.6, 0.8, trained=0.1), none=0.693, why_not="")
+    found = overfitting(watched(0.69, 0.5, 0.6, 0.8, trained=0.1), why_not="")
     assert isinstance(found, Finding)
     assert "step 10 was best" in found.advice[0]
 
 
 def test_a_loss_that_falls_on_both_is_none():
-    assert overfitting(watched(0.69, 0.6, 0.5, trained=0.45), none=0.693, why_not="") is None
+    assert overfitting(watched(0.69, 0.6, 0.5, trained=0.45), why_not="") is None
 
 
 def test_a_rise_that_the_rows_trained_on_share_is_none():
-    assert overfitting(watched(0.69, 0.6, 0.9, trained=0.9), none=0.693, why_not="") is None
+    assert overfitting(watched(0.69, 0.6, 0.9, trained=0.9), why_not="") is None
 
 
 @pytest.mark.parametrize("seed", range(50))
 def test_luck_among_few_families_is_no_overfitting(seed):
     chance = Random(seed)
     losses = tuple(tuple(0.5 + chance.gauss(0, 0.3) for _ in range(10)) for _ in range(6))
-    assert overfitting(WatchedLosses(tuple(range(6)), losses, tuple(0.5 + chance.gauss(0, 0.3) for _ in range(40))), none=0.693,
+    assert overfitting(WatchedLosses(tuple(range(6)), losses, tuple(0.5 + chance.gauss(0, 0.3) for _ in range(40))),
                        why_not="") is None
 
 
 def test_without_rows_set_apart_the_reason_is_told():
-    assert overfitting(None, none=0.693, why_not="too few families") == Unscored(reason="too few families")
-    assert isinstance(overfitting(watched(0.6, 0.9, trained=0.1, families=3), none=None, why_not=""), Unscored)
+    assert overfitting(None, why_not="too few families") == Unscored(reason="too few families")
+    assert isinstance(overfitting(watched(0.6, 0.9, trained=0.1, families=3), why_not=""), Unscored)
 
 
 def test_duplicates_are_counted_without_their_first():
