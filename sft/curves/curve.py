@@ -66,7 +66,8 @@ class History:
 
 
 def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
-    """The curves in a trainer's `log_history`, under TRL's names. The last row, which sums up times, is no part of them."""
+    """The curves in a trainer's `log_history`, under TRL's names, in their order. The last row, which sums up times, is no
+    part of them."""
     points: dict[str, dict[int, float]] = {}
     epochs: dict[int, float] = {}
     for row in rows:
@@ -76,6 +77,6 @@ def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
         epochs[step] = float(row.get("epoch", 0.0))
         for name, value in row.items():
             if name not in {"step", "epoch"} and isinstance(value, int | float):
-                points.setdefault(name, {})[step] = float(value)
+                points.setdefault(name, {})[step] = round(float(value), 6)
     return History({name: Curve(steps=tuple(sorted(own)), values=tuple(own[step] for step in sorted(own)))
-                    for name, own in points.items()}, epochs)
+                    for name, own in sorted(points.items())}, epochs)

@@ -51,4 +51,5 @@ class _Reading:
         if any(MARK in row and row["step"] == state.global_step for row in state.log_history):
             return
         found = {name: [round(float(value), 6) for value in values] for name, values in self.measure(whole).items()}
-        state.log_history.append({MARK: found, "step": state.global_step, "epoch": round(state.epoch or 0.0, 6)})
+        if found:
+            state.log_history.append({MARK: found, "step": state.global_step, "epoch": round(state.epoch or 0.0, 6)})
