@@ -38,6 +38,8 @@ class Curve(Strict):
         return sum(values) / len(values)
 
 
+NO_CURVES = frozenset({"step", "epoch", "num_tokens"})
+"""The last is counted from the newest start, so that a resumed run's differs."""
 EMPTY = Curve(steps=(), values=())
 
 
@@ -76,7 +78,7 @@ def history_of(rows: Sequence[Mapping[str, Any]]) -> History:
         step = int(row["step"])
         epochs[step] = float(row.get("epoch", 0.0))
         for name, value in row.items():
-            if name not in {"step", "epoch"} and isinstance(value, int | float):
+            if name not in NO_CURVES and isinstance(value, int | float):
                 points.setdefault(name, {})[step] = round(float(value), 6)
     return History({name: Curve(steps=tuple(sorted(own)), values=tuple(own[step] for step in sorted(own)))
                     for name, own in sorted(points.items())}, epochs)
