@@ -105,13 +105,60 @@ class QueueConfig(Strict):
     """Part of a queue's reviews that must be in before the next round trains on them."""
 
 
+Act = Literal["off", "flag", "drop"]
+"""What a check does with a row: nothing; point it out and keep it; leave it out with its reason."""
+
+
+class PiiConfig(Strict):
+    """Personal data in questions, answers, rewrites and comments. Snapshots and all that follows hold the masked texts."""
+
+    look: Literal["auto", "on", "off"] = "auto"
+    """`auto`: where the packages of the `curation` extra are installed, and said where they are not; `on`: refuse without
+    them."""
+    mask: tuple[Literal["email", "phone", "iban", "card", "ip", "national id", "person"], ...] = (
+        "email", "phone", "iban", "card", "ip", "national id")
+    """Replaced by placeholders such as `<EMAIL_302941>`, the same for the same value in the whole project."""
+    flag: tuple[Literal["email", "phone", "iban", "card", "ip", "national id", "person"], ...] = ("person",)
+    """Only pointed out. Names by default: a small English model finds them, and takes some other words for names."""
+
+
 class CurationConfig(Strict):
-    """What is dropped before anything is trained on."""
+    """What is changed, pointed out or dropped before anything is trained on."""
 
     max_prompt_characters: int = Field(default=20_000, ge=1)
     """Longer prompts are dropped, with their answers."""
     max_completion_characters: int = Field(default=20_000, ge=1)
     """Longer answers are dropped."""
+    min_prompt_characters: int = Field(default=1, ge=1)
+    """Shorter prompts are dropped, with their answers."""
+    min_completion_characters: int = Field(default=1, ge=1)
+    """Shorter answers are dropped."""
+    repair_unicode: bool = True
+    """Mend texts that were read in the wrong encoding, lone surrogates and stray control characters; compose letters (NFC). Needs
+    ftfy, of the `curation` extra; the card says so where it is missing."""
+    pii: PiiConfig = PiiConfig()
+    terminology: str | None = None
+    """A file of preferred and forbidden terms, such as terminology.yaml. Changes texts only where a term of it says so."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages wanted, such as [en, de]; empty allows any."""
+    language: Act = "flag"
+    """What happens to a text of 40 letters or more that is in another language."""
+    repetition: Act = "flag"
+    """What happens to an answer that repeats itself. Judged bad by people it is still of use: as the rejected one of a pair."""
+    max_repetition: Share = 0.6
+    """Share of an answer's words that stand in a passage which was there before."""
+    near_duplicates: Literal["off", "flag"] = "flag"
+    """Answers to one question that differ in spelling or one slip. They are never dropped: a word may be the whole difference."""
+    contamination: Act = "drop"
+    """What happens to training rows that hold the text of a held-out or critical question, or of its reference."""
+    contamination_words: int = Field(default=8, ge=3)
+    """Words in a row that count as one passage."""
+    contamination_share: Share = 0.5
+    """Share of such passages of a held-out text that must recur."""
+    contradictions: Literal["off", "flag"] = "flag"
+    """Accepted answers to one question that disagree, and answers whose date has passed."""
+    moderation: Literal["off", "flag"] = "flag"
+    """Weak hints from a list of patterns: violence, self-harm, sexual content, slurs, illegal acts. Never a gate."""
 
 
 class SplitConfig(Strict):

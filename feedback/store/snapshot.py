@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -85,11 +85,25 @@ class Snapshot(Contents):
         return value
 
 
+class ContentsMask(Protocol):
+    """Takes personal data out of a snapshot's texts."""
+
+    @property
+    def name(self) -> str:
+        """The same for the same work."""
+        ...
+
+    def __call__(self, contents: Contents) -> Contents:
+        """The masked rows, under the same ids."""
+        ...
+
+
 def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None, rubric: Rubric, out: Path,
-         until: datetime | None = None, exclude: Collection[RatingId] = ()) -> Manifest:
+         until: datetime | None = None, exclude: Collection[RatingId] = (), mask: ContentsMask | None = None) -> Manifest:
     """Copy what was rated for a purpose in some rounds (None: any), submitted until a moment, into `out`.
 
-    `exclude`: ratings that are left out, since a policy has learned from them already. The same ratings give the same
+    `exclude`: ratings that are left out, since a policy has learned from them already. `mask`: takes personal data out of what
+    is written; ids stay those of the store. The same ratings give the same
     manifest hash: `until` is told in logs/seal.json only. Raises NothingToDo without ratings.
     """
     known = frozenset(exclude)
@@ -105,9 +119,9 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     quarantine = {row.reviewer_id for row in contents.quarantined}
     if contents.quarantined:
         inputs["quarantined"] = content_hash("quarantined", [row.model_dump(mode="json") for row in contents.quarantined])
-    config = {"purpose": purpose, "rounds": None if rounds is None else sorted(rounds)}
+    config = {"purpose": purpose, "rounds": None if rounds is None else sorted(rounds)} | ({"masked": mask.name} if mask else {})
     with writing(out, stage="seal", inputs=inputs, config=config) as draft:
-        draft.counts.update(write_contents(contents, draft.folder))
+        draft.counts.update(write_contents(mask(contents) if mask else contents, draft.folder))
         draft.counts["ratings_deleted"] = len(latest) - len(live)
         draft.counts["ratings_in_quarantine"] = sum(row.reviewer_id in quarantine for row in contents.ratings)
         draft.counts["ratings_under_another_rubric"] = sum(row.rubric != rubric.hash for row in contents.ratings)
