@@ -11,16 +11,19 @@ import yaml
 import configs
 from alignment.config import ProjectConfig
 from feedback.config import Strict, read_yaml
+from feedback.curation.terminology import Terminology
 from feedback.errors import InvalidInput
 from feedback.prompts import read_prompts
 from feedback.rubric import Rubric
+from feedback.training_sets.augment import Templates
 from sft.config import ModelConfig
 
 ROOT = Path(configs.__file__).parent
 FOREIGN = ("deploy",)
 """Folders of files that another program defines and reads; each has tests of its own."""
 FILES = sorted(path for path in ROOT.rglob("*.yaml") if path.relative_to(ROOT).parts[0] not in FOREIGN)
-KINDS: dict[str, type[Strict]] = {"project": ProjectConfig, "rubric": Rubric}
+KINDS: dict[str, type[Strict]] = {"project": ProjectConfig, "rubric": Rubric, "terminology": Terminology,
+                                "paraphrases": Templates}
 
 
 def name(path: Path) -> str:
