@@ -151,7 +151,8 @@ def judge(r: Round) -> Decision:
     from feedback.store.snapshot import seal
 
     sealed = steps.kept(r.at(steps.AUDIT_SNAPSHOT), lambda: seal(
-        r.store, purpose=Purpose.AUDIT, rounds=(r.number,), rubric=r.project.rubric, out=r.at(steps.AUDIT_SNAPSHOT)))
+        r.store, purpose=Purpose.AUDIT, rounds=(r.number,), rubric=r.project.rubric, out=r.at(steps.AUDIT_SNAPSHOT),
+        mask=steps.mask_of(r.project)))
     snapshots = [*(r.project.round(n) / steps.AUDIT_SNAPSHOT for n in _judged_before(r)), sealed]
     asked = [r.at(step) for step in (steps.SAMPLES, steps.CHAMPION_SAMPLES) if r.done(step)]
     candidate, champion = _judged_policies(r)

@@ -27,6 +27,7 @@ from feedback.schemas import Completion, GoldAnswer, PreferencePair, Prompt, Pur
 from feedback.terminal import note
 
 if TYPE_CHECKING:
+    from feedback.guardrails.masking import SnapshotMask
     from feedback.store.store import Store
 
 Row = TypeVar("Row", Prompt, Completion, ReviewItem)
@@ -118,15 +119,28 @@ def snapshot(r: Round) -> Path:
     for number in r.learned_rounds:
         learned |= {rating.id for rating in read_rows(r.project.round(number) / SNAPSHOT / "ratings.jsonl", Rating)}
     return kept(r.at(SNAPSHOT), lambda: seal(r.store, purpose=Purpose.TRAIN, rounds=None, rubric=r.project.rubric,
-                                             out=r.at(SNAPSHOT), exclude=frozenset(learned)))
+                                             out=r.at(SNAPSHOT), exclude=frozenset(learned), mask=mask_of(r.project)))
+
+
+def mask_of(project: Project) -> SnapshotMask | None:
+    """What takes personal data out of the project's snapshots, as its configuration says."""
+    from feedback.guardrails.masking import project_mask
+
+    return project_mask(project.folder, project.config.curation.pii)
 
 
 def curated(r: Round) -> Path:
-    """Drop what must not train, each with its reason."""
+    """Drop what must not train, each with its reason; mend, mask and point out the rest."""
     from feedback.curation import curate
+    from feedback.curation.aids import gather_aids
+    from feedback.training_sets.split import held_out_families
 
-    config = r.project.config.curation
-    return made(r.at(CURATED), config, [r.at(SNAPSHOT)], lambda: curate.run(config, snapshot=r.at(SNAPSHOT), out=r.at(CURATED)))
+    config, prompts = r.project.config.curation, [*r.project.prompts, *r.store.prompts()]
+    held_out = held_out_families(prompts, r.project.config.split)
+    aids = gather_aids(config, project=r.project.folder, held_out=[row for row in prompts if row.family in held_out])
+    # A held-out question that is added while a round waits does not undo what the round has done: the split keeps it out.
+    return made(r.at(CURATED), config, [r.at(SNAPSHOT), aids.hashes["terminology"]],
+                lambda: curate.run(config, snapshot=r.at(SNAPSHOT), out=r.at(CURATED), aids=aids))
 
 
 def training_sets(r: Round) -> Path:

@@ -12,6 +12,7 @@ from feedback.errors import InvalidInput
 from feedback.terminal import note, print_json, print_table
 
 if TYPE_CHECKING:
+    from feedback.curation.ledger import CurationCard
     from feedback.lineage import Manifest
     from feedback.measures import Measured, Unscored
     from feedback.training_sets.export import ExportConfig
@@ -38,8 +39,10 @@ def seal(
     from datetime import UTC
 
     from feedback.desk.project import open_project_store, project_rubric, read_desk_project
+    from feedback.guardrails.masking import project_mask
     from feedback.schemas import Purpose
     from feedback.store.snapshot import seal as run
+    from feedback.training_sets.settings import read_settings
 
     if purpose not in {"train", "audit", "all"}:
         raise InvalidInput(f"--purpose is {purpose!r}; use train, audit or all")
@@ -47,18 +50,99 @@ def seal(
     moment = until.replace(tzinfo=UTC) if until and until.tzinfo is None else until
     with open_project_store(dir, project) as store:
         made = run(store, purpose=None if purpose == "all" else Purpose(purpose), rounds=round, out=out, until=moment,
-                   rubric=project_rubric(dir, project))
+                   rubric=project_rubric(dir, project), mask=project_mask(dir, read_settings(dir).curation.pii))
     _tell(made, out, json)
 
 
 @feedback_app.command()
-def curate(snapshot: Snapshot, out: Out, dir: Project = None, json: Json = False) -> None:
-    """Leave out what must not train, every row with its reason."""
+def curate(snapshot: Snapshot, out: Annotated[Path | None, typer.Argument(help="Folder to write; none with --dry-run.")] = None,
+           dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")] = False,
+           dir: Project = None, json: Json = False) -> None:
+    """Leave out what must not train, every row with its reason, and mend, mask and point out the rest."""
     from feedback.curation import curate as stage
-    from feedback.training_sets.settings import project_around, read_settings
+    from feedback.curation.aids import gather_aids
+    from feedback.training_sets.settings import held_out_prompts, project_around, read_settings
 
-    settings = read_settings(dir or project_around(snapshot))
-    _tell(stage.run(settings.curation, snapshot=snapshot, out=out), out, json)
+    project = dir or project_around(snapshot)
+    settings = read_settings(project)
+    if (out is None) != dry_run:
+        raise typer.BadParameter("name the folder to write, or give --dry-run" if out is None else "--dry-run writes no folder")
+    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings))
+    if out is not None:
+        _tell(stage.run(settings.curation, snapshot=snapshot, out=out, aids=aids), out, json)
+        return
+    _tell_plan(stage.plan(settings.curation, snapshot=snapshot, aids=aids).card, json)
+
+
+@feedback_app.command()
+def documents(file: Annotated[Path, typer.Argument(help="JSON Lines of text, and optionally title, source, valid_until.")],
+              out: Annotated[Path | None, typer.Argument(help="Folder to write; none with --dry-run.")] = None,
+              dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and write nothing.")] = False,
+              dir: Project = None, json: Json = False) -> None:
+    """Clean documents for further pre-training: as answers are, and near duplicates dropped."""
+    from datetime import UTC
+
+    from feedback.curation import documents as stage
+    from feedback.curation.aids import gather_aids
+    from feedback.training_sets.settings import held_out_prompts, project_around, read_settings
+
+    project = dir or project_around(file.parent)
+    settings = read_settings(project)
+    if (out is None) != dry_run:
+        raise typer.BadParameter("name the folder to write, or give --dry-run" if out is None else "--dry-run writes no folder")
+    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings))
+    config = stage.DocumentsStage(curation=settings.curation, today=datetime.now(UTC).date())
+    if out is not None:
+        _tell(stage.run(config, path=file, out=out, aids=aids), out, json)
+    else:
+        _tell_plan(stage.plan(config, path=file, aids=aids).card, json)
+
+
+@feedback_app.command()
+def slices(snapshot: Snapshot, json: Json = False) -> None:
+    """Coverage, verdicts and reviewers by topic, language and length, with intervals, and where they are thin or lean."""
+    from feedback.curation.slices import slices as run
+    from feedback.store.snapshot import read_snapshot
+
+    report = run(read_snapshot(snapshot))
+    if json:
+        print_json(report)
+        return
+    print_table(["slice", "", "questions", "ratings", "correct", "accuracy"],
+                [[each.dimension, each.name, each.prompts, each.ratings, each.correct, each.accuracy] for each in report.slices])
+    print_table(["verdict", "rate answers"], list(report.balance.items()))
+    for warning in report.warnings:
+        typer.echo(warning)
+
+
+@feedback_app.command()
+def augment(out: Annotated[Path, typer.Argument(help="File to write; append it to prompts.jsonl when you like it.")],
+            topic: Annotated[list[str] | None, typer.Option(help="May be given again. By default the rare topics.")] = None,
+            per_question: Annotated[int, typer.Option(min=1, help="Paraphrases of each question.")] = 3,
+            templates: Annotated[Path | None, typer.Option(help="A file of kind: paraphrases; by default English ones.")] = None,
+            seed: Annotated[int, typer.Option(help="Which templates each question gets.")] = 0,
+            dir: Annotated[Path, typer.Option("--dir", help="The project's folder.")] = Path(), json: Json = False) -> None:
+    """Write synthetic questions of rare topics by paraphrase templates. Nothing held out is paraphrased."""
+    from feedback.errors import NothingToDo
+    from feedback.jsonl import write_rows
+    from feedback.training_sets import augment as stage
+    from feedback.training_sets.settings import project_prompts, read_settings
+    from feedback.training_sets.split import held_out_families
+
+    settings = read_settings(dir)
+    prompts = project_prompts(dir, settings)
+    topics = tuple(topic or stage.rare_topics(prompts))
+    lines = stage.paraphrased(prompts, stage.read_templates(templates), topics=topics, per_question=per_question, seed=seed,
+                              held_out=held_out_families(prompts, settings.split))
+    if not lines:
+        raise NothingToDo(f"{dir}: nothing to paraphrase; topics: {', '.join(topics) or 'none is rare, name one with --topic'}")
+    if out.exists():
+        raise InvalidInput(f"{out}: exists already; name a new file")
+    count = write_rows(out, lines)
+    if json:
+        print_json({"out": str(out), "topics": topics, "questions": count})
+    else:
+        typer.echo(f"{out}: {count} synthetic questions of {', '.join(topics)}")
 
 
 @feedback_app.command()
@@ -185,6 +269,18 @@ def _cells(figure: Measured | Unscored) -> list[str]:
     if figure.kind == "unscored":
         return [f"- ({figure.reason})", "", "", ""]
     return [f"{figure.value:.3f}", f"{figure.low:.3f}", f"{figure.high:.3f}", str(figure.n)]
+
+
+def _tell_plan(card: CurationCard, json: bool) -> None:
+    """What would be done."""
+    if json:
+        print_json({"card": card})
+        return
+    print_table(["rows", "read", "kept"], [[name, count, card.kept[name]] for name, count in card.read.items()])
+    print_table(["would be", "kind", "step", "rows"], [[act, kind, step, count] for act, table in card.acts.items()
+                                                       for kind, steps in table.items() for step, count in steps.items()])
+    for sentence in card.said:
+        typer.echo(sentence)
 
 
 def _tell(made: Manifest, out: Path, json: bool) -> None:

@@ -21,7 +21,8 @@ PACKAGES = ("feedback", "sft", "alignment", "review_ui")
 """Each may import itself and those before it."""
 
 ORDER = {
-    "feedback": ("errors", "config", "ids", "paths", "schemas", "measures", "intervals", "paired", "planning", "jsonl", "rubric",
+    "feedback": ("errors", "config", "ids", "paths", "schemas", "spans", "measures", "intervals", "paired", "planning", "jsonl",
+                 "rubric",
                  "lineage", "prompts", "gold", "terminal", "store", "guardrails", "aggregation", "curation", "training_sets",
                  "desk", "simulation", "review_commands", "commands"),
     "sft": ("trainer_fields", "config", "chat", "silence", "quantized", "smollm2", "model", "adapters", "decode", "vllm_engine",
@@ -34,7 +35,11 @@ ORDER = {
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("votes", "manners", "agreement", "reliability", "overlap", "orders", "questions", "ratings_file",
                              "file_verdicts", "ranking", "methods", "verdicts", "reviewers", "integrity"),
-    "feedback.training_sets": ("settings", "split", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
+    "feedback.guardrails": ("recognizers", "pii", "masking", "moderation"),
+    "feedback.curation": ("control_tokens", "duplicates", "wording", "families", "near", "quality", "language", "unicode_repair",
+                          "terminology", "contamination", "contradictions", "ledger", "texts", "aids", "pointing", "slices",
+                          "report", "curate", "documents"),
+    "feedback.training_sets": ("split", "settings", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
                                "preferences", "rankings", "augment", "card", "write", "trl_rows", "dataset_card",
                                "export", "hub"),
     "sft.curves": ("curve", "finding", "checks", "chart", "report", "readings"),
@@ -50,7 +55,8 @@ OF_THE_SERVER = {"sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "nu
                  "pydantic"}
 """What argilla_server itself is made of, and so is there in its environment."""
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "argilla", "mlflow", "accelerate", "bitsandbytes", "evaluate",
-         "pandas", "vllm", "gguf", "rouge_score", "scipy"}
+         "pandas", "vllm", "gguf", "rouge_score", "scipy", "spacy", "presidio_analyzer", "tldextract", "rensa",
+         "ftfy", "py3langid"}
 """Imported inside the functions that need them."""
 TRAINERS = "alignment.ranked"
 """Subclasses of torch's and TRL's classes need these libraries at their top. What loads one of them is itself imported inside

@@ -2,8 +2,8 @@
 
 A prompt that cannot be used takes its completions along, a completion its rate items, an item its ratings. A ranking
 loses the unusable answers only, as long as two are left. An answer that repeats another is dropped, and its ratings
-count for the other: no reviewer's work is lost to a repetition. Ids name the snapshot's rows, also where a row was changed;
-ratings are never changed, so their rewrites stand cleaned in a file of their own.
+count for the other: no reviewer's work is lost to a repetition. Ids name the snapshot's rows, also where a row was changed.
+What reviewers concluded is never changed; their rewrites stand cleaned in a file of their own, and their marks follow the text.
 """
 
 from __future__ import annotations
@@ -16,15 +16,21 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from feedback.config import CurationConfig, Strict
-from feedback.curation.control_tokens import neutralise
+from feedback.curation.aids import Aids
+from feedback.curation.contamination import HeldOutTexts
 from feedback.curation.duplicates import stand_ins
-from feedback.curation.ledger import Changed, CurationCard, Dropped, Kind, Ledger
+from feedback.curation.ledger import Changed, CurationCard, Dropped, Example, Flagged, Kind, Ledger
+from feedback.curation.pointing import point_out
 from feedback.curation.quality import flaw, shows_nothing
+from feedback.curation.report import report_page
+from feedback.curation.texts import Texts
 from feedback.errors import LineageError, NothingToDo
-from feedback.ids import CompletionId, RatingId
+from feedback.guardrails.pii import Masker
+from feedback.ids import CompletionId, PromptId, RatingId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, read_manifest, writing
-from feedback.schemas import Completion, Deleted, GoldAnswer, Message, Prompt, Queue, Rating, ReviewItem
+from feedback.schemas import Completion, Deleted, GoldAnswer, Message, Prompt, Queue, RateAnswer, Rating, ReviewItem
+from feedback.spans import carried
 from feedback.store.snapshot import Contents, read_snapshot, write_contents
 
 Row = TypeVar("Row")
@@ -47,49 +53,97 @@ class Curated:
     rewrites: tuple[CuratedRewrite, ...]
     dropped: tuple[Dropped, ...]
     changed: tuple[Changed, ...]
+    flagged: tuple[Flagged, ...]
+    examples: tuple[Example, ...]
     card: CurationCard
 
 
-def run(config: CurationConfig, *, snapshot: Path, out: Path) -> Manifest:
-    """Write the curated snapshot with rewrites.jsonl, dropped.jsonl, changed.jsonl and card.json.
-
-    Raises NothingToDo without ratings.
-    """
+def plan(config: CurationConfig, *, snapshot: Path, aids: Aids = Aids()) -> Curated:  # noqa: B008 - frozen
+    """What `run` would write, with nothing written. Raises NothingToDo without ratings."""
     sealed = read_snapshot(snapshot)
     if not sealed.ratings:
         raise NothingToDo(f"{snapshot}: no ratings in it; collect some with `redpen review sync` and seal again")
-    with writing(out, stage="curate", inputs={"snapshot": sealed.hash}, config=config) as draft:
-        curated = curate(sealed, config)
+    return curate(sealed, config, aids)
+
+
+def run(config: CurationConfig, *, snapshot: Path, out: Path, aids: Aids = Aids()) -> Manifest:  # noqa: B008 - frozen
+    """Write the curated snapshot with rewrites.jsonl, dropped.jsonl, changed.jsonl, flagged.jsonl, card.json and report.html.
+
+    Raises NothingToDo without ratings.
+    """
+    curated = plan(config, snapshot=snapshot, aids=aids)
+    inputs = {"snapshot": read_snapshot(snapshot).hash} | aids.hashes
+    with writing(out, stage="curate", inputs=inputs, config=config) as draft:
         write_contents(curated.contents, draft.folder)
         write_rows(draft.folder / REWRITES, curated.rewrites)
         write_rows(draft.folder / "dropped.jsonl", curated.dropped)
         write_rows(draft.folder / "changed.jsonl", curated.changed)
+        write_rows(draft.folder / "flagged.jsonl", curated.flagged)
+        (draft.folder / "report.html").write_text(report_page(curated.card, curated.dropped, curated.flagged, curated.examples),
+                                                  encoding="utf-8")
         (draft.folder / "card.json").write_text(curated.card.model_dump_json(indent=1) + "\n", encoding="utf-8")
         for name, count in curated.card.read.items():
             draft.counts |= {f"{name}_read": count, f"{name}_kept": curated.card.kept[name]}
     return read_manifest(out)
 
 
-def curate(contents: Contents, config: CurationConfig) -> Curated:
+def curate(contents: Contents, config: CurationConfig, aids: Aids = Aids()) -> Curated:  # noqa: B008 - frozen
     """The rows that may train, each in the form in which it may. Raises LineageError when rows point to missing ones."""
     _refuse_dangling(contents)
     ledger = Ledger()
-    prompts = _kept(_prompt(prompt, config, ledger) for prompt in contents.prompts)
-    usable = _kept(_completion(completion, config, ledger) for completion in contents.completions)
+    texts = Texts(config, ledger, masker=aids.masker, terminology=aids.terminology)
+    leaks = _Leaks(config, ledger, contents, aids)
+    prompts = _kept(_prompt(prompt, texts, leaks) for prompt in contents.prompts)
+    usable = _kept(_completion(completion, texts, leaks) for completion in contents.completions)
     # Rankings first: an answer that repeats another stays only where a ranking that is kept names it.
     ranked = _kept(_rank_item(item, ledger) for item in contents.items if item.queue is Queue.RANK)
     completions, repeated = _without_repeats(usable, prompts, ranked, ledger)
     rated = _kept(_rate_item(item, repeated, ledger) for item in contents.items if item.queue is Queue.RATE)
     items = sorted([*ranked, *rated], key=lambda item: item.id)
-    ratings = _kept(_rating(rating, ledger) for rating in contents.ratings)
-    rewrites = _kept(_rewrite(rating, config, ledger) for rating in sorted(ratings, key=lambda row: row.id))
+    given = _kept(_rating(rating, ledger) for rating in contents.ratings)
+    rewrites = _kept(_rewrite(rating, texts, leaks) for rating in sorted(given, key=lambda row: row.id))
+    ratings = _with_marks(given, contents, items, completions)
+    if aids.masker:
+        ratings = [_masked(rating, aids.masker) for rating in ratings]
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
                     reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items),
                     quarantined=contents.quarantined)
+    point_out(kept, config, ledger)
+    card = ledger.card(read=_sizes(contents), kept=_sizes(kept), masked=dict(sorted(texts.masked.items())), said=aids.said)
     return Curated(contents=kept, rewrites=tuple(rewrites),
                    dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),
                    changed=tuple(sorted(ledger.changed, key=lambda row: (row.kind, row.id, row.step))),
-                   card=ledger.card(read=_sizes(contents), kept=_sizes(kept)))
+                   flagged=tuple(sorted(ledger.flagged, key=lambda row: (row.kind, row.id, row.step, row.reason))),
+                   examples=tuple(sorted(ledger.examples, key=lambda row: (row.step, row.kind, row.id))), card=card)
+
+
+class _Leaks:
+    """Looks for held-out texts in training rows. Rows of held-out families are left to the split, which leaves them all out."""
+
+    def __init__(self, config: CurationConfig, ledger: Ledger, contents: Contents, aids: Aids) -> None:
+        self._config, self._ledger = config, ledger
+        self._held_out = {prompt.family for prompt in aids.held_out}
+        self._family = {prompt.id: prompt.family for prompt in contents.prompts}
+        self._asked = {item.id: item.prompt_id for item in contents.items}
+        self._texts: HeldOutTexts | None = None
+        if aids.held_out and config.contamination != "off":
+            everything = [(prompt.family, prompt.text) for prompt in contents.prompts]
+            everything += [(self._family[row.prompt_id], row.text) for row in contents.completions]
+            self._texts = HeldOutTexts(aids.held_out, everything=everything, size=config.contamination_words)
+
+    def asked(self, rating: Rating) -> PromptId:
+        """What a rated answer was to."""
+        return self._asked[rating.item_id]
+
+    def found(self, kind: Kind, id: str, prompt_id: PromptId, text: str) -> str | None:
+        """Why a row must leave: what it holds of a held-out text. Pointed out instead where the configuration says so."""
+        if self._texts is None or self._family[prompt_id] in self._held_out:
+            return None
+        overlap = self._texts.overlap(text, share=self._config.contamination_share)
+        if overlap and self._config.contamination == "flag":
+            self._ledger.flag(kind, id, step="contamination", reason=str(overlap))
+            return None
+        return str(overlap) if overlap else None
 
 
 def _gold(contents: Contents, items: Iterable[ReviewItem]) -> tuple[GoldAnswer, ...]:
@@ -122,36 +176,36 @@ def _refuse_dangling(contents: Contents) -> None:
         raise LineageError("\n".join([*problems, "the snapshot is not whole; seal it again"]))
 
 
-def _prompt(prompt: Prompt, config: CurationConfig, ledger: Ledger) -> Prompt | None:
-    longest = config.max_prompt_characters
+def _prompt(prompt: Prompt, texts: Texts, leaks: _Leaks) -> Prompt | None:
     whole = "\n".join(message.content for message in prompt.messages)
     # A system message alone asks nothing, so emptiness is judged by the question.
-    found = flaw(prompt.text, longest=longest) or flaw(whole, longest=longest)
+    found = flaw(prompt.text, longest=texts.config.max_prompt_characters) or texts.flaw("prompt", prompt.id, whole)
     if found:
-        ledger.drop("prompt", prompt.id, step=found.step, reason=found.reason)
+        texts.ledger.drop("prompt", prompt.id, step=found.step, reason=found.reason)
         return None
-    messages = tuple(Message(role=message.role, content=_clean("prompt", prompt.id, message.content, ledger))
+    if leak := leaks.found("prompt", prompt.id, prompt.id, prompt.text):
+        texts.ledger.drop("prompt", prompt.id, step="contamination", reason=leak)
+        return None
+    messages = tuple(Message(role=message.role, content=texts.clean("prompt", prompt.id, message.content))
                      for message in prompt.messages)
-    return prompt if messages == prompt.messages else prompt.model_copy(update={"messages": messages})
+    reference = prompt.reference and texts.clean("prompt", prompt.id, prompt.reference)
+    same = messages == prompt.messages and reference == prompt.reference
+    return prompt if same else prompt.model_copy(update={"messages": messages, "reference": reference})
 
 
-def _completion(row: Completion, config: CurationConfig, ledger: Ledger) -> Completion | None:
+def _completion(row: Completion, texts: Texts, leaks: _Leaks) -> Completion | None:
+    ledger = texts.ledger
     if cause := ledger.dropped.get(row.prompt_id):
         ledger.drop_with("completion", row.id, cause)
         return None
-    if found := flaw(row.text, longest=config.max_completion_characters):
+    if found := texts.flaw("completion", row.id, row.text):
         ledger.drop("completion", row.id, step=found.step, reason=found.reason)
         return None
-    text = _clean("completion", row.id, row.text, ledger)
+    if leak := leaks.found("completion", row.id, row.prompt_id, row.text):
+        ledger.drop("completion", row.id, step="contamination", reason=leak)
+        return None
+    text = texts.clean("completion", row.id, row.text)
     return row if text == row.text else row.model_copy(update={"text": text})
-
-
-def _clean(kind: Kind, id: str, text: str, ledger: Ledger) -> str:
-    """`text` with its control tokens defused, and an entry when there were any."""
-    cleaned = neutralise(text)
-    if cleaned.tokens:
-        ledger.change(kind, id, step="control tokens", detail=" ".join(cleaned.tokens))
-    return cleaned.text
 
 
 def _without_repeats(completions: Sequence[Completion], prompts: Sequence[Prompt], ranked: Sequence[ReviewItem],
@@ -201,11 +255,43 @@ def _rating(rating: Rating, ledger: Ledger) -> Rating | None:
     return rating
 
 
-def _rewrite(rating: Rating, config: CurationConfig, ledger: Ledger) -> CuratedRewrite | None:
+def _with_marks(ratings: Iterable[Rating], contents: Contents, items: Iterable[ReviewItem],
+                completions: Iterable[Completion]) -> list[Rating]:
+    """The ratings, each mark where its characters stand now."""
+    before = {row.id: row.text for row in contents.completions}
+    after = {row.id: row.text for row in completions}
+    shown = {item.id: item.completion_ids[0] for item in items}
+    was = {item.id: item.completion_ids[0] for item in contents.items}
+
+    def moved(rating: Rating) -> Rating:
+        if not isinstance(rating.answer, RateAnswer) or not rating.answer.spans:
+            return rating
+        spans = carried(rating.answer.spans, before[was[rating.item_id]], after[shown[rating.item_id]])
+        return rating if spans == rating.answer.spans else rating.model_copy(
+            update={"answer": rating.answer.model_copy(update={"spans": spans})})
+
+    return [moved(rating) for rating in ratings]
+
+
+def _masked(rating: Rating, masker: Masker) -> Rating:
+    """A rating without the personal data that its author wrote into it."""
+    if isinstance(rating.answer, Deleted):
+        return rating
+    texts = {name: masker(text).text for name in ("rewrite", "comment") if (text := getattr(rating.answer, name)) is not None}
+    return rating.model_copy(update={"answer": rating.answer.model_copy(update=texts)})
+
+
+def _rewrite(rating: Rating, texts: Texts, leaks: _Leaks) -> CuratedRewrite | None:
     text = None if isinstance(rating.answer, Deleted) else rating.answer.rewrite
     if text is None or shows_nothing(text):
         return None
-    if found := flaw(text, longest=config.max_completion_characters):
-        ledger.change("rating", rating.id, step=found.step, detail=f"its rewrite was left out: {found.reason}")
+    reason: str | None = None
+    step = "contamination"
+    if found := texts.flaw("rating", rating.id, text):
+        step, reason = found.step, found.reason
+    else:
+        reason = leaks.found("rating", rating.id, leaks.asked(rating), text)
+    if reason:
+        texts.ledger.change("rating", rating.id, step=step, detail=f"its rewrite was left out: {reason}")
         return None
-    return CuratedRewrite(rating_id=rating.id, text=_clean("rating", rating.id, text, ledger))
+    return CuratedRewrite(rating_id=rating.id, text=texts.clean("rating", rating.id, text))

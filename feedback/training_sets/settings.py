@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from feedback.config import CurationConfig, SetsConfig, SplitConfig, read_yaml
 from feedback.prompts import read_prompts
 from feedback.schemas import Prompt
+from feedback.training_sets.split import held_out_families
 
 
 class DataSettings(BaseModel):
@@ -42,3 +43,10 @@ def project_prompts(project: Path | None, settings: DataSettings) -> list[Prompt
         return []
     critical = read_prompts(project / settings.critical, critical=True)
     return [*critical, *read_prompts(project / settings.prompts)]
+
+
+def held_out_prompts(project: Path | None, settings: DataSettings) -> list[Prompt]:
+    """Those of the project's prompts whose families are held out, the critical ones among them; none without a project."""
+    prompts = project_prompts(project, settings)
+    families = held_out_families(prompts, settings.split)
+    return [prompt for prompt in prompts if prompt.family in families]

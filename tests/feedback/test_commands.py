@@ -137,3 +137,39 @@ def test_what_people_read_is_a_line_and_a_table(project: Path) -> None:
     assert "2 pairs; of 3 compared in rankings 1 are ties and 0 undecided" in built
     for command in ("aggregate", "agreement"):
         assert "┃" in CliRunner().invoke(feedback_app, [command, str(project / "sealed")]).stdout
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(project: Path) -> None:
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    before = sorted(path.name for path in project.rglob("*"))
+    card = redpen("curate", project / "sealed", "--dry-run")["card"]
+    assert card["dropped"]["completion"] == {"over-long": 1}
+    assert [name for name in sorted(path.name for path in project.rglob("*")) if name not in before] == []
+
+
+def test_a_dry_run_with_a_folder_and_a_run_without_one_are_wrong_usage(project: Path) -> None:
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    for arguments in (["curate", str(project / "sealed")], ["curate", str(project / "sealed"), str(project / "x"), "--dry-run"]):
+        assert CliRunner().invoke(feedback_app, arguments).exit_code == 2
+
+
+def test_slices_and_their_warnings_are_printed(project: Path) -> None:
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    report = redpen("slices", project / "sealed")
+    assert {each["dimension"] for each in report["slices"]} == {"topic", "language", "length", "reviewer"}
+    assert report["balance"] == {"correct": 2, "incorrect": 1}
+
+
+def test_paraphrases_of_a_topic_go_into_a_new_file(project: Path) -> None:
+    (project / "prompts.jsonl").write_text('{"prompt": "q", "topic": "t"}\n', encoding="utf-8")
+    made = redpen("augment", project / "more.jsonl", "--topic", "t", "--dir", project)
+    assert made["questions"] == 3
+    with pytest.raises(InvalidInput, match="exists already"):
+        redpen("augment", project / "more.jsonl", "--topic", "t", "--dir", project)
+
+
+def test_documents_are_curated_from_a_file(project: Path) -> None:
+    pytest.importorskip("rensa", reason="rensa comes with the `curation` extra")
+    (project / "documents.jsonl").write_text('{"text": "one"}\n{"text": "one"}\n', encoding="utf-8")
+    assert redpen("documents", project / "documents.jsonl", "--dry-run")["card"]["dropped"] == {"document": {"near duplicate": 1}}
+    assert redpen("documents", project / "documents.jsonl", project / "out")["counts"]["documents"] == 1

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.config import CurationConfig
-from feedback.curation.curate import Curated, curate, run
+from feedback.curation.aids import Aids, gather_aids
+from feedback.curation.curate import Curated, curate, plan, run
+from feedback.curation.terminology import Terminology
 from feedback.errors import LineageError, NothingToDo
+from feedback.guardrails.pii import Masker
 from feedback.lineage import manifest_hash
-from feedback.schemas import RankAnswer
+from feedback.schemas import Message, Prompt, RankAnswer, RateAnswer, Span
 from feedback.store.snapshot import Contents, read_snapshot
 from tests.feedback.reviewed import Bench, rate
 
@@ -164,3 +167,109 @@ def test_the_stage_writes_a_snapshot_the_drops_and_a_card_twice_alike(tmp_path: 
 def test_a_snapshot_without_ratings_is_nothing_to_do(tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match="no ratings"):
         run(CONFIG, snapshot=Bench().sealed(tmp_path / "snapshot"), out=tmp_path / "out")
+
+
+QUESTION = "How many days does a customer have to send back a damaged washing machine"
+
+
+def held_out() -> Aids:
+    """A critical question that nothing may be trained on."""
+    return Aids(held_out=(Prompt.of([Message(role="user", content=QUESTION)], reference="thirty", critical=True),))
+
+
+def test_a_held_out_question_takes_the_training_question_that_holds_it_along() -> None:
+    bench = Bench()
+    bench.rated(f"Quickly: {QUESTION}?", "thirty", by=["correct"])
+    bench.rated("other", "yes", by=["correct"])
+    result = curate(bench.contents, CurationConfig(), held_out())
+    assert result.card.dropped == {kind: {"contamination": 1} for kind in ("completion", "item", "prompt", "rating")}
+    assert [prompt.text for prompt in result.contents.prompts] == ["other"]
+
+
+def test_an_answer_and_a_rewrite_that_hold_a_held_out_question_leave() -> None:
+    bench = Bench()
+    bench.rated("q", QUESTION, by=["correct"])
+    bench.rated("q", "yes", by=[rate(rewrite=QUESTION)])
+    result = curate(bench.contents, CurationConfig(), held_out())
+    assert result.card.dropped["completion"] == {"contamination": 1}
+    assert result.card.changed == {"rating": {"contamination": 1}}
+    assert result.rewrites == ()
+
+
+def test_contamination_can_be_pointed_out_alone_or_not_looked_for() -> None:
+    bench = Bench()
+    bench.rated(f"Quickly: {QUESTION}", "thirty", by=["correct"])
+    flagged = curate(bench.contents, CurationConfig(contamination="flag"), held_out())
+    assert (flagged.card.dropped, flagged.card.flagged) == ({}, {"prompt": {"contamination": 1}})
+    assert curate(bench.contents, CurationConfig(contamination="off"), held_out()).card.flagged == {}
+
+
+def test_the_rows_of_held_out_families_are_left_to_the_split() -> None:
+    bench = Bench()
+    bench.rated(QUESTION, "thirty", by=["correct"])
+    family = bench.contents.prompts[0].family
+    aids = Aids(held_out=(Prompt.of([Message(role="user", content=QUESTION)], family=family),))
+    assert curate(bench.contents, CurationConfig(), aids).dropped == ()
+
+
+def test_terms_change_answers_and_rewrites_and_no_question() -> None:
+    terms = Terminology.model_validate({"kind": "terminology", "terms": [
+        {"preferred": "e-mail", "instead_of": ["email"], "replace": True}]})
+    bench = Bench()
+    bench.rated("an email?", "an email", by=[rate(rewrite="my email")])
+    result = curate(bench.contents, CurationConfig(), Aids(terminology=terms))
+    assert [row.text for row in (*result.contents.prompts, *result.contents.completions, *result.rewrites)] == [
+        "an email?", "an e-mail", "my e-mail"]
+    assert [example.before for example in result.examples] == ["an email", "my email"]
+    assert [example.after for example in result.examples] == ["an e-mail", "my e-mail"]
+
+
+def test_marks_follow_the_text_that_is_changed() -> None:
+    terms = Terminology.model_validate({"kind": "terminology", "terms": [
+        {"preferred": "electronic mail", "instead_of": ["email"], "replace": True}]})
+    bench = Bench()
+    bench.rated("q", "an email to Anna", by=[rate("incorrect").model_copy(update={"spans": (Span(start=12, end=16),)})])
+    kept = curate(bench.contents, CurationConfig(), Aids(terminology=terms)).contents
+    answer = kept.ratings[0].answer
+    assert isinstance(answer, RateAnswer)
+    assert [kept.completions[0].text[span.start:span.end] for span in answer.spans] == ["Anna"]
+
+
+def test_personal_data_stands_in_no_file_of_a_curated_folder(tmp_path: Path) -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    bench = Bench()
+    bench.rated("Is a@example.com r\u00c3\u00a9al?", "Write to b@example.com", by=[rate(rewrite="c@example.com caf\u00c3\u00a9")])
+    masker = Masker(key=b"k", mask=frozenset({"email"}), flag=frozenset())
+    run(CurationConfig(), snapshot=bench.sealed(tmp_path / "snapshot"), out=tmp_path / "out", aids=Aids(masker=masker))
+    files = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
+    assert {"report.html", "changed.jsonl", "ratings.jsonl"} <= {path.name for path in files}
+    assert [path.name for path in files if "@example.com" in path.read_text(encoding="utf-8")] == []
+
+
+def test_accepted_answers_that_disagree_and_near_duplicates_are_pointed_out() -> None:
+    bench = Bench()
+    bench.rated("q", "The parcel takes 5 days.", by=["correct"])
+    bench.rated("q", "The parcel takes 14 days.", by=["correct"])
+    bench.rated("q", "the parcel takes 5 days", by=["correct"])
+    bench.rated("q", "The parcel takes 99 days.", by=["incorrect"])
+    flagged = curate(bench.contents, CurationConfig()).card.flagged["completion"]
+    assert flagged == {"contradiction": 2, "near duplicate": 1}
+
+
+def test_what_is_wanted_and_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedback.guardrails.recognizers.is_installed", lambda: False)
+    monkeypatch.setattr("feedback.curation.aids.can_repair", lambda: False)
+    said = gather_aids(CurationConfig(), project=None).said
+    assert [sentence.split(":")[0] for sentence in said] == ["personal data was not looked for", "Unicode was not repaired"]
+    assert all("pip install" in sentence for sentence in said)
+
+
+def test_a_plan_writes_nothing_and_counts_what_the_work_would_do(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.rated("q", "", by=["correct"])
+    sealed = bench.sealed(tmp_path / "snapshot")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    card = plan(CONFIG, snapshot=sealed).card
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+    run(CONFIG, snapshot=sealed, out=tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "card.json").read_text()) == card.model_dump(mode="json")

@@ -1,0 +1,51 @@
+"""Coverage by slice comes with counts and intervals, and says where it is thin or leans."""
+
+from __future__ import annotations
+
+import pytest
+
+from feedback.curation.slices import Slice, slices
+from feedback.intervals import wilson
+from tests.feedback.reviewed import Bench
+
+pytest.importorskip("py3langid", reason="py3langid comes with the `curation` extra")
+
+
+def named(report, dimension: str, name: str) -> Slice:
+    return next(each for each in report.slices if (each.dimension, each.name) == (dimension, name))
+
+
+def bench(**verdicts: list[str]) -> Bench:
+    """One question a topic, and one answer with these verdicts for each."""
+    made = Bench()
+    for topic, by in verdicts.items():
+        prompt = made.prompt(f"about {topic}")
+        made.prompts[prompt.text] = prompt.model_copy(update={"topic": topic})
+        made.rated(prompt.text, "yes", by=by)
+    return made
+
+
+def test_a_slice_has_its_counts_and_the_share_with_its_interval() -> None:
+    found = named(slices(bench(tax=["correct"] * 3 + ["incorrect", "cannot tell"]).contents), "topic", "tax")
+    assert (found.prompts, found.ratings, found.small) == (1, 5, True)
+    assert found.correct == wilson(3, 4)
+    assert found.verdicts == {"cannot tell": 1, "correct": 3, "incorrect": 1}
+
+
+def test_a_small_slice_and_a_single_class_are_warned_of() -> None:
+    warnings = slices(bench(tax=["correct"] * 3).contents).warnings
+    assert any("topic 'tax' has 3 ratings" in each for each in warnings)
+    assert any("nothing to tell apart" in each for each in warnings)
+
+
+def test_a_slice_that_leans_is_pointed_out_and_chance_is_not() -> None:
+    leaning = slices(bench(tax=["correct"] * 60, law=["incorrect"] * 60, pay=["correct", "incorrect"] * 30).contents)
+    assert [each for each in leaning.warnings if each.startswith("topic 'law' is called correct")]
+    even = slices(bench(tax=["correct", "incorrect"] * 30, law=["correct", "incorrect"] * 30).contents)
+    assert not [each for each in even.warnings if "is called correct" in each]
+
+
+def test_nothing_rated_has_no_figures() -> None:
+    report = slices(Bench().contents)
+    assert report.slices == ()
+    assert report.majority.kind == "unscored"
