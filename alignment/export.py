@@ -40,21 +40,33 @@ def _write_merged(project: Project, adapter: Path, out: Path) -> None:
 
     from sft.adapters import load_policy
 
-    if project.config.model.quantization != "none":
-        raise InvalidInput("model.quantization: a quantised base cannot be merged exactly; export with model.quantization=none")
     policy = load_policy(project.config.model, adapter, trainable=True)  # kept apart, so that both can be asked
     policy.model.eval()
     ids = torch.arange(32).remainder(policy.model.config.vocab_size).unsqueeze(0).to(policy.model.device)
     with torch.inference_mode():
         before = policy.model(ids).logits.double()
-    merged: Any = policy.model.merge_and_unload()
+    apart = policy.model if project.config.model.quantization == "none" else _in_full(project, adapter)
+    merged: Any = apart.merge_and_unload()
     with torch.inference_mode():
         after = merged(ids).logits.double()
     drift = float((before - after).abs().max() / before.abs().max())
     if not drift <= MOST_DRIFT:
         raise StageRefused(f"{adapter}: merged logits differ from base + adapter by {drift:.2g} of the largest (allowed "
                            f"{MOST_DRIFT}); export the adapter without --merge, or merge in float32")
+    if not all(bool(torch.isfinite(weight).all()) for weight in merged.parameters()):
+        raise StageRefused(f"{adapter}: merging gives weights that are not finite; train the adapter again")
     partial = out.with_name(out.name + ".partial")
     merged.save_pretrained(partial, safe_serialization=True)
     policy.tokenizer.save_pretrained(partial)
     partial.rename(out)
+
+
+def _in_full(project: Project, adapter: Path) -> Any:
+    """A quantized base as the numbers that it computes with, and the adapter on it: merging into its few bits would round again."""
+    from dataclasses import replace
+
+    from sft.adapters import with_adapter
+    from sft.model import load_base
+
+    base = load_base(project.config.model)
+    return with_adapter(replace(base, model=base.model.dequantize()), adapter, trainable=False).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from feedback.config import Strict, validate
 from feedback.errors import BaseMismatch, InvalidInput, LineageError
 from feedback.ids import HASH_LENGTH, PolicyId, canonical_json, content_hash, file_hash
 from feedback.lineage import MANIFEST, manifest_hash
-from sft.config import LoraConfig, ModelConfig
+from sft.config import BORROWING, LoraConfig, ModelConfig
+from sft.lora_starts import on_the_base, start_of, started
 from sft.model import Base, Task, base_folder, base_hash, is_exact, load_base
 from sft.silence import quiet
 
@@ -127,8 +129,13 @@ def with_adapter(base: Base, adapter: Path, *, trainable: bool) -> Any:
         return PeftModel.from_pretrained(base.model, str(adapter), is_trainable=trainable)
 
 
-def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal") -> Any:
-    """A PeftModel with a fresh adapter, which changes nothing yet. Seed torch first."""
+def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal", rows: Sequence[Sequence[int]] = ()) -> Any:
+    """A PeftModel with a fresh adapter, which changes nothing yet. Seed torch first.
+
+    `rows` are token ids that `init: eva` looks at. Raises InvalidInput for layers that the base does not have, for `eva`
+    without rows, and for an initialisation that would change the weights of a quantized base.
+    """
+    _refuse_init(base, config, rows)
     with quiet():
         from peft import LoraConfig as PeftLora
         from peft import get_peft_model
@@ -138,23 +145,35 @@ def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal") -> Any
     if task == "reward":
         kind = {"task_type": "SEQ_CLS", "modules_to_save": ["score"]}
     settings = PeftLora(r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=targets,
-                        use_rslora=config.rslora, use_dora=config.dora, **kind)
+                        use_rslora=config.rslora, use_dora=config.dora, **start_of(config), **kind)
     try:
         with quiet():
-            return get_peft_model(base.model, settings)
+            return started(get_peft_model(base.model, settings), base, config, rows)
     except ValueError as error:
         raise InvalidInput(f"lora.target_modules is {config.target_modules!r}: {str(error).strip().splitlines()[0]}; "
                            "use all-linear, or names of the base's linear layers") from None
 
 
-def save_adapter(model: Any, folder: Path, *, base: Base, parent: PolicyId | None, stage: str,
-                 training_sets: str) -> PolicyRecord:
-    """Write the trained adapter and its record into `folder`: the same bytes for the same weights on every machine."""
+def _refuse_init(base: Base, config: LoraConfig, rows: Sequence[Sequence[int]]) -> None:
+    if config.init in BORROWING and getattr(base.model, "is_quantized", False):
+        raise InvalidInput(f"lora.init is {config.init}, which changes the base's weights, and a quantized base cannot give back what "
+                           "it rounds; use lora.init=default, gaussian, orthogonal or eva, or model.quantization=none")
+    if config.init == "eva" and not rows:
+        raise InvalidInput("lora.init is eva, which looks at training rows, and this stage has none to show; use another")
+
+
+def save_adapter(model: Any, folder: Path, *, base: Base, parent: PolicyId | None, stage: str, training_sets: str,
+                 weights: Mapping[str, Any] | None = None) -> PolicyRecord:
+    """Write the trained adapter and its record into `folder`: the same bytes for the same weights on every machine.
+
+    `weights`: those of the adapter, where they are at hand; a model in pieces can be asked by all processes together only.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(adapter_weights(model), folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / SETTINGS).write_text(canonical_json(_settings(model, base)) + "\n", encoding="utf-8")
+    found, settings = on_the_base(model, dict(weights or adapter_weights(model)), _settings(model, base))
+    save_file(found, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / SETTINGS).write_text(canonical_json(settings) + "\n", encoding="utf-8")
     record = PolicyRecord(policy_id=_policy_id(folder, base.hash), base=base.name, base_hash=base.hash, parent=parent,
                           stage=stage, training_sets=training_sets, chat_template=base.default_template)
     (folder / RECORD).write_text(json.dumps(record.model_dump(), indent=1) + "\n", encoding="utf-8")
@@ -162,17 +181,18 @@ def save_adapter(model: Any, folder: Path, *, base: Base, parent: PolicyId | Non
 
 
 def adapter_weights(model: Any) -> dict[str, Any]:
-    """The weights of the trained adapter by name, on the CPU."""
+    """The weights of the trained adapter by name, on the CPU. Where they lie in pieces, all processes must call it."""
     from peft import get_peft_model_state_dict
 
     # Asked whether embeddings grew, peft would look at the base's config in the hub, over the network.
     weights = get_peft_model_state_dict(model, adapter_name="default", save_embedding_layers=False)
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(weights.items())}
+    whole = {name: tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor for name, tensor in sorted(weights.items())}
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in whole.items()}
 
 
 def _settings(model: Any, base: Base) -> dict[str, Any]:
     settings = model.peft_config["default"].to_dict()
     # Sets come out in another order in each process, and the base's path is this machine's.
     plain = {key: sorted(value) if isinstance(value, set | frozenset) else value for key, value in settings.items()}
-    plain |= {"base_model_name_or_path": base.name, "inference_mode": True}
+    plain |= {"base_model_name_or_path": base.name, "inference_mode": True, "eva_config": None}
     return dict(json.loads(json.dumps(plain, default=str)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from feedback.config import Share, Strict
 from sft.trainer_fields import checked
@@ -27,6 +27,10 @@ class ModelConfig(Strict):
     trust_remote_code: bool = False
 
 
+BORROWING = ("pissa", "olora")
+"""Initialisations that move a part of the base's weights into the adapter."""
+
+
 class LoraConfig(Strict):
     """The adapter that is trained; the base is never changed."""
 
@@ -40,6 +44,19 @@ class LoraConfig(Strict):
     """Rank-stabilised: alpha / sqrt(r)."""
     dora: bool = False
     """Weight-decomposed."""
+    init: Literal["default", "gaussian", "orthogonal", "eva", "pissa", "olora"] = "default"
+    """How a fresh adapter starts; one that continues its parent starts where that ended. `eva` looks at the training rows.
+    `pissa` and `olora` take their start out of the base's weights: what is written is an adapter of twice the rank on the base as
+    it was, so that the next round can continue it."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.dora and self.init in BORROWING:
+            raise ValueError(f"dora and init: {self.init} do not go together: {self.init} changes the base's weights, whose "
+                             "lengths DoRA learns; use init: default, gaussian, orthogonal or eva")
+        if self.init == "orthogonal" and self.r % 2:
+            raise ValueError(f"init: orthogonal needs an even rank, r is {self.r}")
+        return self
 
 
 class SamplingConfig(Strict):

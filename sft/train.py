@@ -54,12 +54,13 @@ def run(config: SftStage, *, training_sets: Path, parent: Path | None = None, re
         draft.threads = set_threads(config.model)
         draft.counts |= rows.counts
         base = load_base(config.model)
-        model = start_adapter(base, parent, config.lora, seed=config.seed)
-        trainer = _trainer(config, base, model, _encoded(rows, config.model, base, draft.counts), scratch=draft.scratch)
-        train(trainer, draft, title="SFT")
+        encoded = _encoded(rows, config.model, base, draft.counts)
+        model = start_adapter(base, parent, config.lora, seed=config.seed, rows=[row.prompt + row.completion for row in encoded])
+        trainer = _trainer(config, base, model, encoded, scratch=draft.scratch)
+        trained = train(trainer, draft, title="SFT")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="sft",
-                         training_sets=sets)
+                         training_sets=sets, weights=trained.weights)
     return read_manifest(out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +78,17 @@ def sets_hash(folder: Path) -> str:
     return content_hash("files", {path.name: file_hash(path) for path in folder.glob("*.jsonl")})
 
 
-def start_adapter(base: Base, parent: Path | None, lora: LoraConfig, *, seed: int, task: Task = "causal") -> Any:
-    """The PeftModel to train: the parent's adapter continued, or a fresh one whose random half the seed decides."""
+def start_adapter(base: Base, parent: Path | None, lora: LoraConfig, *, seed: int, task: Task = "causal",
+                  rows: Sequence[Sequence[int]] = ()) -> Any:
+    """The PeftModel to train: the parent's adapter continued, or a fresh one whose random half the seed decides.
+
+    `rows` are token ids that some initialisations look at.
+    """
     with quiet():
         from transformers import set_seed
 
         set_seed(seed)
-        return with_adapter(base, parent, trainable=True) if parent else new_adapter(base, lora, task=task)
+        return with_adapter(base, parent, trainable=True) if parent else new_adapter(base, lora, task=task, rows=rows)
 
 
 def without_preparation(trainer: type, *, prepared: bool = False) -> type:
