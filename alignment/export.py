@@ -62,7 +62,7 @@ def _write_merged(project: Project, adapter: Path, out: Path) -> None:
 
 
 def _in_full(project: Project, adapter: Path) -> Any:
-    """A quantized base as the numbers that it computes with, and the adapter on it: merging into its few bits would round again."""
+    """A quantized base as the numbers that it computes with, and the adapter on it: its few bits would round the sum again."""
     from dataclasses import replace
 
     from sft.adapters import with_adapter

@@ -156,8 +156,8 @@ def new_adapter(base: Base, config: LoraConfig, *, task: Task = "causal", rows: 
 
 def _refuse_init(base: Base, config: LoraConfig, rows: Sequence[Sequence[int]]) -> None:
     if config.init in BORROWING and getattr(base.model, "is_quantized", False):
-        raise InvalidInput(f"lora.init is {config.init}, which changes the base's weights, and a quantized base cannot give back what "
-                           "it rounds; use lora.init=default, gaussian, orthogonal or eva, or model.quantization=none")
+        raise InvalidInput(f"lora.init is {config.init}, which changes the base's weights, and a quantized base cannot give back "
+                           "what it rounds; use lora.init=default, gaussian, orthogonal or eva, or model.quantization=none")
     if config.init == "eva" and not rows:
         raise InvalidInput("lora.init is eva, which looks at training rows, and this stage has none to show; use another")
 
