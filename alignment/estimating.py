@@ -15,8 +15,11 @@ from sft.config import ModelConfig
 from sft.model import base_folder, base_hash
 
 
-def judge_of(folder: Path, model: ModelConfig) -> Judge:
+def judge_of(folder: Path, model: ModelConfig, *, among: bool = False) -> Judge:
     """The reward ensemble in `folder`, a reward stage's or its first adapter's.
+
+    With `among`, an answer is judged among the others to its prompt that are handed over with it, so that the spread is
+    about the answers and not about the prompt: to choose one of them.
 
     Raises InvalidInput when there is none or it is no reward model, BaseMismatch when it belongs to another base than `model`.
     """
@@ -33,6 +36,6 @@ def judge_of(folder: Path, model: ModelConfig) -> Judge:
         return RewardEnsemble.load(stage, model)
 
     def score(rows: Sequence[tuple[Prompt, str]]) -> list[EnsembleScore]:
-        return loaded().score(rows)
+        return loaded().score(rows, relative=among)
 
     return Judge(id=record.policy_id, source=input_hash(stage / FIRST), score=score)

@@ -70,7 +70,7 @@ def _best_of(prompts: list[Prompt], adapter: Path | None, out: Path, *, reward: 
 
     plain = stage_config(generate.GenerateStage, **common)
     stage = stage_of.BestOfStage(**dict(plain), best_of=best_of)
-    return stage_of.run(stage, prompts=prompts, adapter=adapter, judge=judge_of(reward, stage.model), out=out)
+    return stage_of.run(stage, prompts=prompts, adapter=adapter, judge=judge_of(reward, stage.model, among=True), out=out)
 
 
 def _tell(made: Manifest, out: Path, *, as_json: bool) -> None:

@@ -74,7 +74,7 @@ class Report(Strict):
     questions: int
     demonstrations: int
     pairs: int
-    reward_train_accuracy: float
+    reward_held_out_accuracy: Figure
     rl_steps: int
     rl_stopped: str | None
     rl_kl: float
@@ -176,7 +176,7 @@ def _compare(r: Round, *, best_of_n: int, tiny: bool) -> Report:
         rl.run(stage, prompts=r.project.prompts, reward=out / "reward", training_sets=sets, parent=parent, out=out / "rl")
     questions = selection.audit_prompts(r.project.prompts, config.split, families=config.audit.families)
     asked = _Asked(r, questions)
-    judge = judge_of(out / "reward", config.model)
+    judge = judge_of(out / "reward", config.model, among=True)
     rows = [asked.policy("base", None, 0.0), asked.policy("SFT", parent, 0.0),
             asked.policy("SFT, DPO", out / "dpo" / "adapter", dpo_cost()),
             asked.policy("SFT, RL", out / "rl" / "adapter", reward_cost() + rl_cost()),
@@ -185,7 +185,7 @@ def _compare(r: Round, *, best_of_n: int, tiny: bool) -> Report:
     return Report(seed=config.seed, base=config.model.base.rpartition("/")[2], questions=len(questions),
                   demonstrations=sum(1 for _ in (sets / "sft.jsonl").open()),
                   pairs=len(read_rows(sets / "pairs.jsonl", PreferencePair)),
-                  reward_train_accuracy=reward.read_metrics(out / "reward").train_accuracy, rl_steps=metrics.adapter_step,
+                  reward_held_out_accuracy=reward.read_metrics(out / "reward").held_out_accuracy, rl_steps=metrics.adapter_step,
                   rl_stopped=metrics.stopped, rl_kl=metrics.after.kl, outcomes=tuple(rows))
 
 
