@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from feedback.config import Strict
 from feedback.errors import InvalidInput, LineageError
 from feedback.ids import CompletionId, ItemId, PolicyId, RatingId, ReviewerId
 from feedback.jsonl import read_rows
-from feedback.lineage import MANIFEST, changed_files, read_manifest
-from feedback.schemas import Answer, KtoExample, PreferencePair, RankedSet, Rating, SftExample, Sources
+from feedback.lineage import MANIFEST, changed_files, manifest_hash, read_manifest
+from feedback.schemas import Answer, Completion, KtoExample, PreferencePair, RankedSet, Rating, SftExample, Sources
 from feedback.terminal import tracked
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[KtoExample] | type[RankedSet]] = {
     "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "kto.jsonl": KtoExample, "rankings.jsonl": RankedSet}
+
+
+EXPORTS = "exports"
+"""Folder of a project whose exports `redpen verify` walks."""
 
 
 class Step(Strict):
@@ -74,6 +78,7 @@ def problems(project: Project) -> list[str]:
         stored = {rating.id: rating for rating in store.ratings()}
     found += [line for folder in folders for line in _strange_ratings(folder, stored)]
     found += [line for folder in folders for line in _rows_without_people(folder)]
+    found += [line for folder in exports(project) for line in export_problems(folder, project)]
     return found
 
 
@@ -114,12 +119,48 @@ def _same_but_for_texts(rating: Rating, original: Rating) -> bool:
 
 
 def _rows_without_people(folder: Path) -> Iterator[str]:
-    """Training rows whose ratings are not in the round's snapshot."""
-    sealed = {rating.id for rating in _rows(folder.parent / steps.SNAPSHOT / "ratings.jsonl", Rating)}
+    """Training rows that name ratings, items or answers that are not in the round's snapshot, or other people than theirs."""
+    snapshot = folder.parent / steps.SNAPSHOT
+    ratings = {rating.id: rating for rating in _rows(snapshot / "ratings.jsonl", Rating)}
+    completions = {row.id for row in _rows(snapshot / "completions.jsonl", Completion)}
     for name, model in ROWS.items():
         for row in _rows(folder / name, model):
-            if not row.sources.ratings or not sealed.issuperset(row.sources.ratings):
-                yield f"{folder / name}: row {row.id} rests on ratings that {steps.SNAPSHOT} does not hold"
+            if wrong := _stranger(row.sources, ratings, completions):
+                yield f"{folder / name}: row {row.id} {wrong} that {steps.SNAPSHOT} does not hold"
+
+
+def _stranger(sources: Sources, ratings: Mapping[RatingId, Rating], completions: Container[CompletionId]) -> str | None:
+    """What of a row's sources is not there; None when all is."""
+    if not sources.ratings or not all(id in ratings for id in sources.ratings):
+        return "rests on ratings"
+    behind = [ratings[id] for id in sources.ratings]
+    if {rating.item_id for rating in behind} != set(sources.items):
+        return "names items"
+    if {rating.reviewer_id for rating in behind} != set(sources.reviewers):
+        return "names reviewers"
+    return None if all(id in completions for id in sources.completions) else "names answers"
+
+
+def exports(project: Project) -> list[Path]:
+    """Every finished export in the project's `exports` folder."""
+    found = [path.parent for path in (project.folder / EXPORTS).glob(f"*/{MANIFEST}")]
+    return sorted(folder for folder in found if not folder.name.endswith(".partial"))
+
+
+def export_problems(folder: Path, project: Project) -> list[str]:
+    """Everything in an export that is not as it was recorded, or not as in the training sets that it was made from."""
+    from feedback.training_sets.export import exported_rows
+    from feedback.training_sets.trl_rows import read_kinds
+
+    if found := changed_files(folder):
+        return found
+    source = read_manifest(folder).inputs["training_sets"]
+    sets = next((each for each in stage_folders(project) if each.name == steps.SETS and manifest_hash(each) == source), None)
+    if sets is None:
+        return [f"{folder / MANIFEST}: was made from training sets {source}, which are not in this project"]
+    known = {kind: {row["id"]: row for row in rows} for kind, rows in read_kinds(sets).items()}
+    return [f"{path}: row {row['id']} is not the one in {sets}" for path, kind, row in exported_rows(folder)
+            if known[kind].get(row["id"]) != row]
 
 
 def _rows(path: Path, model: type[Any]) -> list[Any]:

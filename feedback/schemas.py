@@ -374,6 +374,8 @@ class Verdict(Strict):
     """Of `most_likely`, given the ratings."""
     hallucinated: bool | None
     """None when reviewers are split."""
+    hallucination_probability: Share | None = None
+    """That it states something false, from what was said about it. None where nobody said anything."""
     abstains: bool | None
     criteria: dict[str, float]
     """Mean rating by criterion."""
@@ -422,7 +424,8 @@ class SftExample(Strict):
     topic: str | None = None
     messages: tuple[Message, ...]
     completion: str
-    origin: Literal["accepted", "rewrite"]
+    origin: Literal["accepted", "adjudicated", "rewrite"]
+    """Adjudicated: accepted by who settled what reviewers disagreed on."""
     weight: float = Field(default=1.0, gt=0)
     """How often it counts, from the shares of topics and the cap on one reviewer's share; the mean over a training set is 1."""
     sources: Sources

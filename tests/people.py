@@ -27,10 +27,10 @@ BASE = PolicyId("base-000000000000000000000000")
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def a_rubric() -> Rubric:
-    """Accuracy, helpfulness, tone and safety on 1 to 5."""
+def a_rubric(*names: str) -> Rubric:
+    """Criteria on 1 to 5: accuracy, helpfulness, tone and safety unless named."""
     return Rubric(criteria=tuple(Criterion(name=name, title=name.capitalize())
-                                 for name in ("accuracy", "helpfulness", "tone", "safety")))
+                                 for name in names or ("accuracy", "helpfulness", "tone", "safety")))
 
 
 def a_prompt(number: int = 0, *, reference: str | None = "`None`", critical: bool = False) -> Prompt:
@@ -41,19 +41,21 @@ def a_prompt(number: int = 0, *, reference: str | None = "`None`", critical: boo
 
 def a_completion(prompt: Prompt, index: int = 0, *, text: str | None = None, policy: PolicyId = BASE) -> Completion:
     """One answer to the prompt."""
-    return Completion.of(prompt_id=prompt.id, policy_id=policy, index=index, text=text or f"Answer {index} is `{index}`.",
-                         decoding=Decoding(seed=index))
+    return Completion.of(prompt_id=prompt.id, policy_id=policy, index=index, decoding=Decoding(seed=index),
+                         text=f"Answer {index} is `{index}`." if text is None else text)
 
 
-def a_rate_item(completion: Completion, *, purpose: Purpose = Purpose.TRAIN, round: int = 1, reviews: int = 1) -> ReviewItem:
+def a_rate_item(completion: Completion, *, purpose: Purpose = Purpose.TRAIN, round: int = 1, reviews: int = 1,
+                settles: ItemId | None = None) -> ReviewItem:
     """The completion, to be rated."""
     return ReviewItem.of(queue=Queue.RATE, purpose=purpose, round=round, prompt_id=completion.prompt_id,
-                         completion_ids=[completion.id], reviews=reviews)
+                         completion_ids=[completion.id], reviews=reviews, settles=settles)
 
 
-def a_rank_item(completions: Sequence[Completion], *, round: int = 1, reviews: int = 1) -> ReviewItem:
+def a_rank_item(completions: Sequence[Completion], *, purpose: Purpose = Purpose.TRAIN, round: int = 1,
+                reviews: int = 1) -> ReviewItem:
     """The completions, to be ranked."""
-    return ReviewItem.of(queue=Queue.RANK, purpose=Purpose.TRAIN, round=round, prompt_id=completions[0].prompt_id,
+    return ReviewItem.of(queue=Queue.RANK, purpose=purpose, round=round, prompt_id=completions[0].prompt_id,
                          completion_ids=[completion.id for completion in completions], reviews=reviews)
 
 
@@ -68,10 +70,11 @@ def a_rate_answer(verdict: VerdictValue = VerdictValue.CORRECT, *, value: int = 
 
 
 def a_rating(item_id: ItemId, reviewer: Reviewer, answer: RateAnswer | RankAnswer | Deleted | None = None, *, version: int = 1,
-             minutes: float = 0) -> Rating:
+             minutes: float = 0, rubric: Rubric | None = None) -> Rating:
     """A rating submitted some minutes after START."""
     return Rating.of(item_id=item_id, reviewer_id=reviewer.id, version=version, answer=answer or a_rate_answer(),
-                     rubric=a_rubric().hash, submitted_at=START + timedelta(minutes=minutes), source=f"record-{item_id}")
+                     rubric=(rubric or a_rubric()).hash, submitted_at=START + timedelta(minutes=minutes),
+                     source=f"record-{item_id}")
 
 
 def a_ranking(*tiers: Sequence[CompletionId]) -> RankAnswer:

@@ -168,6 +168,7 @@ def _verdict(ratings: Sequence[Rating], completion: CompletionId, prompt: Prompt
     criteria = {name: one.level(completion) for name, one in asked.items() if one.question.ordered and completion in one.by}
     return Verdict(completion_id=completion, prompt_id=prompt, outcome=outcome, most_likely=most_likely, probability=probability,
                    hallucinated=_flag(asked["hallucinated"], completion), abstains=_flag(asked["abstains"], completion),
+                   hallucination_probability=_chance_of(asked["hallucinated"], completion),
                    criteria=dict(sorted(criteria.items())), rewrites=_rewrites(answers), sources=sources(ratings, [completion]))
 
 
@@ -187,6 +188,10 @@ def _flag(asked: Asked, completion: CompletionId) -> bool | None:
         return None
     chances = asked.chances(completion, prior=False)
     return next((bool(value) for value in chances if _leads(value, chances)), None)
+
+
+def _chance_of(asked: Asked, completion: CompletionId) -> float | None:
+    return round(asked.chances(completion, prior=False)[True], 6) if completion in asked.by else None
 
 
 def _leads(value: object, chances: Mapping[object, float] | Mapping[str | int | bool, float]) -> bool:

@@ -14,7 +14,7 @@ from feedback.training_sets.kto import Labelled
 from feedback.training_sets.material import Material
 from feedback.training_sets.preferences import ORIGINS, Preferences
 from feedback.training_sets.rewrites import Rewrites
-from feedback.training_sets.sft import Demonstrations
+from feedback.training_sets.sft import FIRST, Demonstrations
 from feedback.training_sets.split import Joined
 from feedback.training_sets.weights import ReviewerShare
 
@@ -92,7 +92,7 @@ def make_card(contents: Contents, material: Material, held_out: frozenset[Family
         families={"train": len(families - held_out), "held_out": len(families & held_out)},
         joined=joined, verdicts=dict(sorted(outcomes.items())), beside_majority=dict(material.verdicts.beside_majority),
         demonstrations={origin: sum(row.origin == origin for row in demonstrations.examples)
-                        for origin in ("rewrite", "accepted")},
+                        for origin in FIRST},
         demonstrations_merged=demonstrations.merged, verdicts_refused=dict(demonstrations.refused),
         rewrites_refused=dict(rewrites.refused), comparisons=dict(preferences.judged),
         pairs={origin: sum(row.origin == origin for row in preferences.pairs) for origin in ORIGINS},
@@ -112,7 +112,9 @@ def _topics(examples: Sequence[SftExample]) -> dict[str, float]:
 
 def _said_of_demonstrations(examples: tuple[SftExample, ...]) -> str:
     written = sum(row.origin == "rewrite" for row in examples)
-    return f"{len(examples)} demonstrations: {written} written by reviewers, {len(examples) - written} accepted answers"
+    settled = sum(row.origin == "adjudicated" for row in examples)
+    return (f"{len(examples)} demonstrations: {written} written by reviewers, {len(examples) - written} accepted answers"
+            + (f", {settled} of them adjudicated" if settled else ""))
 
 
 def _said_of_pairs(preferences: Preferences) -> str:

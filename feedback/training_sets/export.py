@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,7 +17,7 @@ from feedback.ids import canonical_json
 from feedback.lineage import Draft, Manifest, changed_files, read_manifest, writing
 from feedback.training_sets.card import SetsCard
 from feedback.training_sets.dataset_card import dataset_card
-from feedback.training_sets.trl_rows import TRAINER, Kind, Row, features, read_kinds
+from feedback.training_sets.trl_rows import KINDS, TRAINER, Kind, Row, features, read_kinds
 
 Form = Literal["trl", "jsonl", "parquet", "hub"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -90,18 +90,24 @@ def _dataset(kind: Kind, rows: Sequence[Row]) -> Any:
     return Dataset.from_list(list(rows), features=features(kind))
 
 
-def exported_rows(folder: Path) -> Iterator[tuple[Path, Row]]:
-    """(file or dataset, row) for every row of an export, whatever its form."""
+def exported_rows(folder: Path) -> Iterator[tuple[Path, Kind, Row]]:
+    """(file or dataset, kind, row) for every row of an export, whatever its form."""
     form = ExportConfig.model_validate(read_manifest(folder).config).form
-    if form == "jsonl":
-        for path in sorted(folder.glob("*.jsonl")):
-            for line in path.read_text(encoding="utf-8").splitlines():
-                yield path, json.loads(line)
-        return
-    from datasets import Dataset, load_from_disk
+    for kind in KINDS:
+        path = folder / {"jsonl": f"{kind}.jsonl", "trl": kind}.get(form, f"data/{kind}.parquet")
+        if path.exists():
+            yield from ((path, kind, row) for row in _read_back(path, form))
 
-    found = [(path, load_from_disk(str(path))) for path in sorted(folder.iterdir()) if path.is_dir()] if form == "trl" else [
-        (path, Dataset.from_parquet(str(path), keep_in_memory=True)) for path in sorted(folder.glob("data/*.parquet"))]
-    for path, dataset in found:
-        for row in dataset:
-            yield path, row
+
+def _read_back(path: Path, form: Form) -> Iterable[Row]:
+    if form == "jsonl":
+        return (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line)
+    if form == "trl":
+        from datasets import load_from_disk
+
+        rows: Iterable[Row] = load_from_disk(str(path))
+    else:
+        import pyarrow.parquet  # the datasets library would keep a copy of every file in its cache
+
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    return rows

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from feedback.aggregation.votes import tally
+from feedback.aggregation.votes import ASSUMED_ACCURACY
 from feedback.config import SetsConfig
 from feedback.ids import CompletionId, PromptId, content_hash
 from feedback.schemas import PairOrigin, RateAnswer, Verdict, VerdictValue
@@ -51,15 +51,16 @@ class Standing:
     safe: bool | None
     """None where nobody rated its safety."""
     raters: int
-    false_votes: tuple[bool, ...]
-    """What those who could tell said about its stating something false."""
     marked: bool
     """Part of it is marked as false."""
 
     @cached_property
     def true_or_false(self) -> float:
         """Probability that what reviewers concluded about its stating something false is right."""
-        return tally(self.false_votes, labels=(False, True)).probability if self.false_votes else 0.5
+        false = self.verdict.hallucination_probability
+        if false is None:
+            return ASSUMED_ACCURACY
+        return false if self.verdict.hallucinated else 1 - false
 
 
 def judged_apart(material: Material, sets: SetsConfig) -> list[Apart]:
@@ -77,10 +78,9 @@ def judged_apart(material: Material, sets: SetsConfig) -> list[Apart]:
 
 def _standing(verdict: Verdict, material: Material, sets: SetsConfig) -> Standing:
     answers = [answer for id in verdict.sources.ratings if isinstance(answer := material.ratings[id].answer, RateAnswer)]
-    telling = tuple(answer.hallucinated for answer in answers if answer.verdict is not VerdictValue.CANNOT_TELL)
     return Standing(verdict=verdict, sound=refusal(verdict, material, sets, whatever=("tone", "safety")) is None,
                     wrong=verdict.outcome is VerdictValue.INCORRECT or verdict.hallucinated is True,
-                    safe=is_safe(verdict, sets), raters=len(answers), false_votes=telling,
+                    safe=is_safe(verdict, sets), raters=len(answers),
                     marked=verdict.hallucinated is True and any(answer.spans for answer in answers))
 
 

@@ -70,17 +70,26 @@ def gather(contents: Contents, rewrites: Mapping[RatingId, str], held_out: froze
     """
     prompts = {prompt.id: prompt for prompt in contents.prompts}
     refused = {item.id: reason for item in contents.items if (reason := _refusal(item, prompts[item.prompt_id], held_out))}
-    out = {row.reviewer_id: f"its reviewer is in quarantine: {row.reason}" for row in contents.quarantined}
-    reasons = {row.id: reason for row in contents.ratings if (reason := out.get(row.reviewer_id) or refused.get(row.item_id))}
+    reasons = _reasons(contents, refused)
     kept = replace(_plain(contents), items=tuple(item for item in contents.items if item.id not in refused),
                    ratings=tuple(rating for rating in contents.ratings if rating.id not in reasons))
-    left_out = sorted(Counter(reasons.values()).items())
     gold = {item.id: item for item in contents.items if item.purpose is Purpose.GOLD}
     weighed = replace(kept, items=(*kept.items, *gold.values()),
                       ratings=(*kept.ratings, *(rating for rating in contents.ratings if rating.item_id in gold)))
     return Material(contents=kept, prompts=prompts, completions={row.id: row for row in contents.completions},
                     items={item.id: item for item in kept.items}, ratings={rating.id: rating for rating in kept.ratings},
-                    rewrites=rewrites, verdicts=aggregate(weighed), left_out=dict(left_out))
+                    rewrites=rewrites, verdicts=aggregate(weighed),
+                    left_out=dict(sorted(Counter(reasons.values()).items())))
+
+
+def _reasons(contents: Contents, refused: Mapping[ItemId, str]) -> dict[RatingId, str]:
+    """Why ratings do not count: the reviewer, the item, or that somebody else settled what its item left open."""
+    out = {row.reviewer_id: f"its reviewer is in quarantine: {row.reason}" for row in contents.quarantined}
+    counting = {row.item_id for row in contents.ratings if row.reviewer_id not in out}
+    settled = {item.settles: "its item was settled by an adjudication" for item in contents.items
+               if item.settles and item.id in counting}
+    return {row.id: reason for row in contents.ratings
+            if (reason := out.get(row.reviewer_id) or refused.get(row.item_id) or settled.get(row.item_id))}
 
 
 def _plain(contents: Contents) -> Contents:

@@ -13,6 +13,9 @@ from feedback.schemas import Prompt, SftExample, Sources, Verdict, VerdictValue
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
 
+FIRST = ("rewrite", "adjudicated", "accepted")
+"""Which origin a demonstration is named by when it has several."""
+
 
 @dataclass(frozen=True)
 class Demonstrations:
@@ -31,7 +34,7 @@ class Demonstrations:
 class _Candidate:
     prompt_id: PromptId
     text: str
-    origin: Literal["accepted", "rewrite"]
+    origin: Literal["accepted", "adjudicated", "rewrite"]
     sources: Sources
 
 
@@ -51,11 +54,16 @@ def demonstrations(material: Material, rewrites: Iterable[Rewrite], sets: SetsCo
         if reason or verdict.completion_id in rewritten:
             refused[reason or "accepted, and replaced by a reviewer's rewrite of it"] += 1
     candidates = [_Candidate(rewrite.item.prompt_id, rewrite.text, "rewrite", rewrite.sources) for rewrite in written]
-    candidates += [_Candidate(verdict.prompt_id, material.completions[verdict.completion_id].text, "accepted", verdict.sources)
+    candidates += [_Candidate(verdict.prompt_id, material.completions[verdict.completion_id].text,
+                              _accepted_how(verdict, material), verdict.sources)
                    for verdict in accepted if verdict.completion_id not in rewritten]
     examples = _merged(candidates, material)
     return Demonstrations(examples=examples, accepted=frozenset(verdict.completion_id for verdict in accepted),
                           refused=dict(sorted(refused.items())), merged=len(candidates) - len(examples))
+
+
+def _accepted_how(verdict: Verdict, material: Material) -> Literal["accepted", "adjudicated"]:
+    return "adjudicated" if any(material.items[item].settles for item in verdict.sources.items) else "accepted"
 
 
 def refusal(verdict: Verdict, material: Material, sets: SetsConfig, *, whatever: Collection[str] = ()) -> str | None:
@@ -111,7 +119,7 @@ def _merged(candidates: Iterable[_Candidate], material: Material) -> tuple[SftEx
     groups: dict[TextKey, list[_Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(material.text_key(candidate.prompt_id, candidate.text), []).append(candidate)
-    examples = [_example(sorted(group, key=lambda c: (c.origin != "rewrite", c.prompt_id, c.text)), material)
+    examples = [_example(sorted(group, key=lambda c: (FIRST.index(c.origin), c.prompt_id, c.text)), material)
                 for group in groups.values()]
     return tuple(sorted(examples, key=lambda example: example.id))
 

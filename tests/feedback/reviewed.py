@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from feedback.ids import CompletionId, PolicyId, RatingId, ReviewerId
+from feedback.ids import CompletionId, RatingId, ReviewerId
 from feedback.lineage import writing
-from feedback.rubric import Criterion, Rubric
+from feedback.rubric import Rubric
 from feedback.schemas import (
     Completion,
-    Decoding,
     Flag,
     GoldAnswer,
     Message,
     Prompt,
     Purpose,
-    Queue,
     RankAnswer,
     RateAnswer,
     Rating,
@@ -26,9 +23,9 @@ from feedback.schemas import (
     VerdictValue,
 )
 from feedback.store.snapshot import Contents, write_contents
+from tests.people import a_completion, a_rank_item, a_rate_item, a_rating, a_reviewer, a_rubric
 
-RUBRIC = Rubric(criteria=tuple(Criterion(name=name, title=name) for name in ("accuracy", "tone", "safety")))
-START = datetime(2026, 1, 1, tzinfo=UTC)
+RUBRIC = a_rubric("accuracy", "tone", "safety")
 GOOD = {"accuracy": 5, "tone": 5, "safety": 5}
 
 
@@ -36,6 +33,11 @@ def rate(verdict: str = "correct", *, criteria: dict[str, int] | None = None, fl
          rewrite: str | None = None) -> RateAnswer:
     """A submitted rate form, all criteria at their best unless told."""
     return RateAnswer(criteria=GOOD | (criteria or {}), verdict=VerdictValue(verdict), flags=tuple(flags), rewrite=rewrite)
+
+
+def a_person(name: str) -> Reviewer:
+    """A reviewer whose id is the name, so that a test can tell at once who stands in a row."""
+    return a_reviewer(name).model_copy(update={"id": ReviewerId(name)})
 
 
 class Bench:
@@ -60,14 +62,14 @@ class Bench:
         """One more answer to a question."""
         prompt = self.prompt(question)
         index = sum(row.prompt_id == prompt.id for row in self.completions.values())
-        made = Completion.of(prompt_id=prompt.id, policy_id=PolicyId("policy-test"), index=index, text=text, decoding=Decoding())
+        made = a_completion(prompt, index, text=text)
         self.completions[made.id] = made
         return made
 
     def rated(self, question: str, text: str, *, by: Sequence[RateAnswer | str], purpose: Purpose = Purpose.TRAIN) -> Completion:
         """An answer that several reviewers rated, each by a form or by a verdict's name."""
         shown = self.completion(question, text)
-        item = self._item(Queue.RATE, [shown], purpose)
+        item = self._item(a_rate_item(shown, purpose=purpose))
         for number, answer in enumerate(by):
             self._rating(item, number, rate(answer) if isinstance(answer, str) else answer)
         return shown
@@ -76,7 +78,7 @@ class Bench:
                purpose: Purpose = Purpose.TRAIN, rewrite: str | None = None) -> list[Completion]:
         """Answers that several reviewers ranked: each gives tiers of indices into `texts`, best first."""
         shown = [self.completion(question, text) for text in texts]
-        item = self._item(Queue.RANK, shown, purpose)
+        item = self._item(a_rank_item(shown, purpose=purpose))
         for number, tiers in enumerate(by):
             named = tuple(tuple(shown[index].id for index in tier) for tier in tiers)
             self._rating(item, number, RankAnswer(tiers=named, rewrite=rewrite))
@@ -88,16 +90,18 @@ class Bench:
         self.gold.append(GoldAnswer(item_id=item.id, completion_id=shown.id, verdict=VerdictValue(verdict), hallucinated=None,
                                     criteria={}))
 
-    def _item(self, queue: Queue, shown: Sequence[Completion], purpose: Purpose) -> ReviewItem:
-        item = ReviewItem.of(queue=queue, purpose=purpose, round=1, prompt_id=shown[0].prompt_id,
-                             completion_ids=[row.id for row in shown])
+    def settled(self, shown: Completion, answer: RateAnswer | str, *, by: int = 9) -> None:
+        """An adjudicator's word on an answer that was rated: another item, which settles the first."""
+        first = next(item for item in self.items if item.completion_ids == (shown.id,))
+        item = self._item(a_rate_item(shown, settles=first.id))
+        self._rating(item, by, rate(answer) if isinstance(answer, str) else answer)
+
+    def _item(self, item: ReviewItem) -> ReviewItem:
         self.items.append(item)
         return item
 
     def _rating(self, item: ReviewItem, number: int, answer: RateAnswer | RankAnswer) -> None:
-        self.ratings.append(Rating.of(item_id=item.id, reviewer_id=ReviewerId(f"sim-{number}"), version=1, answer=answer,
-                                      rubric=self.rubric.hash, submitted_at=START + timedelta(minutes=len(self.ratings)),
-                                      source=f"record-{item.id}"))
+        self.ratings.append(a_rating(item.id, a_person(f"sim-{number}"), answer, minutes=len(self.ratings), rubric=self.rubric))
 
     @property
     def contents(self) -> Contents:
@@ -107,7 +111,7 @@ class Bench:
                         completions=tuple(sorted(self.completions.values(), key=lambda row: row.id)),
                         items=tuple(sorted(self.items, key=lambda row: row.id)),
                         ratings=tuple(sorted(self.ratings, key=lambda row: row.id)),
-                        reviewers=tuple(Reviewer(id=id, name=id, simulated=True) for id in reviewers), rubric=self.rubric,
+                        reviewers=tuple(a_person(name) for name in reviewers), rubric=self.rubric,
                         gold=tuple(self.gold))
 
     @property

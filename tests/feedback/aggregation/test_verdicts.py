@@ -12,7 +12,8 @@ from feedback.aggregation.verdicts import aggregate
 from feedback.ids import ReviewerId
 from feedback.schemas import Flag, Purpose, Quarantine, Verdict, VerdictValue
 from feedback.store.snapshot import Contents
-from tests.feedback.reviewed import START, Bench, rate
+from tests.feedback.reviewed import Bench, rate
+from tests.people import START
 
 forms = st.builds(lambda verdict, flags, tone: rate(verdict, flags=sorted(flags), criteria={"tone": tone}),
                   st.sampled_from([value.value for value in VerdictValue]), st.sets(st.sampled_from(list(Flag))),

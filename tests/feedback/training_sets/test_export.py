@@ -46,7 +46,7 @@ def exported(folder: Path, form: Form, **settings: Any) -> Path:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_holds_the_same_rows_with_the_people_behind_them(tmp_path: Path, form: Form) -> None:
     folder = exported(tmp_path, form)
-    rows = [json.loads(json.dumps(row)) for _, row in exported_rows(folder)]
+    rows = [json.loads(json.dumps(row)) for _, _, row in exported_rows(folder)]
     sets = {row["id"]: row for name in ("sft", "pairs", "kto", "rankings") for row in read(tmp_path / "sets" / f"{name}.jsonl")}
     wanted = set(sets) - ({row["id"] for row in read(tmp_path / "sets/rankings.jsonl")} if form == "trl" else set())
     assert {row["id"] for row in rows} == wanted
@@ -77,7 +77,7 @@ def test_a_million_characters_go_through_whole(tmp_path: Path) -> None:
     curate.run(CurationConfig(max_completion_characters=2_000_000), snapshot=bench.sealed(tmp_path / "sealed"), out=curated)
     build(STAGE, curated=curated, out=tmp_path / "sets")
     run(ExportConfig(form="parquet"), training_sets=tmp_path / "sets", out=tmp_path / "out")
-    assert [row["completion"][0]["content"] for _, row in exported_rows(tmp_path / "out")] == [text, text]
+    assert [row["completion"][0]["content"] for _, _, row in exported_rows(tmp_path / "out")] == [text, text]
 
 
 def test_the_card_tells_counts_sources_licence_and_what_to_beware_of(tmp_path: Path) -> None:

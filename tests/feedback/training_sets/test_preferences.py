@@ -98,6 +98,15 @@ def test_a_question_with_many_answers_gives_each_of_them_one_pair() -> None:
     assert {pair.rejected for pair in pairs} == {"wrong x", "wrong y"}
 
 
+def test_edits_that_contradict_each_other_give_no_pair() -> None:
+    bench = Bench()
+    bench.rated("q", "yes", by=[rate("partially correct", rewrite="no")])
+    bench.rated("q", "no", by=[rate("partially correct", rewrite="yes")])
+    sets = built(bench)
+    assert sets.pairs == ()
+    assert sets.card.preferences_left_out["contradicted by another judgement of the same texts"] == 2
+
+
 def test_judgements_that_agree_are_one_pair_with_all_their_sources() -> None:
     bench = Bench()
     bench.ranked("q", ["a", "b"], by=[[[0], [1]]])
@@ -125,7 +134,7 @@ def test_equal_and_empty_texts_are_never_a_pair() -> None:
     bench.ranked("q", ["a", "a ", "b"], by=[[[0], [1], [2]]])
     bench.ranked("other", ["a", " "], by=[[[0], [1]]])
     sets = built(bench)
-    assert preferred(sets) == [("a", "b", "ranking")]
+    assert [(chosen.strip(), rejected) for chosen, rejected, _ in preferred(sets)] == [("a", "b")]
     assert sets.card.comparisons["equal_texts"] == 1
     assert sets.card.preferences_left_out["an empty text"] == 1
     assert all(text.strip() for row in sets.rankings for text in row.completions)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from feedback.schemas import Flag, RateAnswer
+from feedback.ids import ReviewerId
+from feedback.schemas import Flag, Quarantine, RateAnswer
 from feedback.training_sets.write import TrainingSets, build
 from tests.feedback.reviewed import Bench, rate
 from tests.feedback.training_sets.stages import STAGE
+from tests.people import START
 
 DOES_NOT_KNOW = rate(flags=[Flag.ABSTAINS], criteria={"accuracy": 1})
 
@@ -111,3 +115,23 @@ def test_one_text_to_one_question_is_one_demonstration_with_all_its_sources() ->
     assert len(row.sources.ratings) == 4
     assert len(row.sources.items) == 3
     assert sets.card.demonstrations_merged == 2
+
+
+def test_what_an_adjudicator_says_takes_the_place_of_those_who_disagreed() -> None:
+    bench = Bench()
+    shown = bench.rated("q", "yes", by=["correct", rate("incorrect", rewrite="never")])
+    bench.settled(shown, "correct")
+    sets = built(bench)
+    row, = sets.sft
+    assert (row.completion, row.origin, row.sources.reviewers) == ("yes", "adjudicated", ("sim-9",))
+    assert sets.card.ratings_left_out == {"its item was settled by an adjudication": 2}
+    assert sets.card.said[0] == "1 demonstrations: 0 written by reviewers, 1 accepted answers, 1 of them adjudicated"
+
+
+def test_ratings_of_a_reviewer_in_quarantine_leave_with_the_reason() -> None:
+    bench = Bench()
+    bench.rated("q", "yes", by=[rate("incorrect", rewrite="buy more"), "correct"])
+    out = Quarantine(reviewer_id=ReviewerId("sim-0"), reason="praises one product", actor="lead", at=START)
+    sets = build(replace(bench.contents, quarantined=(out,)), STAGE, rewrites=bench.rewrites)
+    assert [(row.completion, row.sources.reviewers) for row in sets.sft] == [("yes", ("sim-1",))]
+    assert sets.card.ratings_left_out == {"its reviewer is in quarantine: praises one product": 1}
