@@ -337,7 +337,9 @@ def _make_queue(r: Round) -> Manifest:
     prompts = selection.queue_prompts(r.project.prompts, config.split, asked=asked, count=count, seed=config.seed, round=r.number)
     sampled = _sampled(r, prompts, champion, completions=config.sampling.completions, out=r.at(QUEUE + "_samples"))
     completions = read_rows(sampled / "completions.jsonl", Completion)
-    items = selection.queue_items(prompts, completions, queues=config.queues, round=r.number, seed=config.seed, score=_scorer(r))
+    selected = selection.queue_items(prompts, completions, queues=config.queues, round=r.number, seed=config.seed,
+                                     judge=_judge(r))
+    items, reasons = selected.items, sorted(selected.why, key=lambda why: why.item_id)
     known = _gold(r, beside=sum(item.queue is Queue.RATE for item in items), reviews=config.queues.reviews, queued=True)
     items += [item for item, _ in known]
     shown = {completion for item in items for completion in item.completion_ids}
@@ -348,6 +350,8 @@ def _make_queue(r: Round) -> Manifest:
         write_rows(draft.folder / "completions.jsonl", _by_id(
             c for c in [*completions, *(one.completion for _, one in known)] if c.id in shown))
         draft.counts["items"] = write_rows(draft.folder / "items.jsonl", _by_id(items))
+        draft.counts["chosen"] = sum(why.how == "chosen" for why in selected.why)
+        write_rows(draft.folder / "why.jsonl", reasons)
         draft.counts["gold"] = write_rows(draft.folder / "gold.jsonl", [one.answer(item) for item, one in known])
     return read_manifest(r.at(QUEUE))
 
@@ -356,9 +360,15 @@ def _by_id(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: row.id)
 
 
-def _scorer(r: Round) -> selection.Score | None:
-    if not r.done(REWARD):
-        return None
-    from alignment import reward as stage_of
+def _judge(r: Round) -> selection.Judge | None:
+    """The champion against its parent, and the newest reward model, as far as there are any."""
+    from alignment.signals import judge_of
+    from sft.adapters import read_policy
 
-    return lambda rows: stage_of.score(r.at(REWARD), r.project.config.model, rows)
+    config, champion = r.project.config, registry.adapter_of(r.project.policies, registry.champion(r.store))
+    wanted = config.queues.selection
+    parent = read_policy(champion).parent if champion else None
+    folders = [*r.project.policies.glob("policy-*"), *(r.project.round(n) / SFT / "adapter" for n in r.project.round_numbers)]
+    known = {read_policy(folder).policy_id: folder for folder in folders if parent and folder.is_dir()}
+    return judge_of(config.model, policy=champion if wanted.margin else None, parent=known.get(parent) if parent else None,
+                    reward=r.at(REWARD) if wanted.disagreement and r.done(REWARD) else None)

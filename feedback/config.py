@@ -75,6 +75,19 @@ class DeskConfig(Strict):
     """Rules for passwords on Redpen's own server. Required before it listens beyond this machine."""
 
 
+class SelectionConfig(Strict):
+    """Which of the answered prompts are ranked, where a policy or a reward model can say which teach most."""
+
+    random_share: Share = 0.5
+    """Part of the ranked sets that is taken at random. What is estimated of all answers is estimated from these alone."""
+    margin: bool = True
+    """Take sets first whose answers the champion hardly tells apart: small differences of log-ratio to its parent."""
+    disagreement: bool = True
+    """Take sets first on which the members of the reward ensemble disagree."""
+    topics: bool = True
+    """Spread the chosen sets over the topics as evenly as the topics last."""
+
+
 class QueueConfig(Strict):
     """What reviewers are asked for each round, beside the audit."""
 
@@ -101,6 +114,7 @@ class QueueConfig(Strict):
     """Put items on which reviewers are split before one more person, with what was said; that person's word stands."""
     adjudicators: tuple[str, ...] = ()
     """Argilla user names who settle them; empty: any reviewer. Heeded where records are routed."""
+    selection: SelectionConfig = SelectionConfig()
     enough: Share = 0.9
     """Part of a queue's reviews that must be in before the next round trains on them."""
 

@@ -4,9 +4,11 @@ import pytest
 
 from alignment import overview, registry, rounds, steps, trail
 from alignment.project import Project
+from alignment.selection import Why
 from feedback.errors import InvalidInput, LineageError, Locked, NothingToDo
+from feedback.jsonl import read_rows
 from feedback.lineage import manifest_hash
-from feedback.schemas import Purpose
+from feedback.schemas import Purpose, ReviewItem
 from tests.loop import review, tiny_project
 
 pytestmark = pytest.mark.slow
@@ -42,6 +44,14 @@ def test_round_zero_asks_the_base_and_waits_for_people(project):
     assert str(state) == "waiting: 16 reviews"  # 8 audit answers, 2 reviews each
     assert rounds.standing(project) == state
     assert rounds.run(project) == state
+
+
+def test_a_queue_says_why_each_of_its_items_was_chosen(project):
+    rounds.run(project)
+    queue = project.round(0) / steps.QUEUE
+    why = read_rows(queue / "why.jsonl", Why)
+    assert {row.item_id for row in why} == {item.id for item in read_rows(queue / "items.jsonl", ReviewItem)}
+    assert {row.how for row in why} == {"random", "left over"}, "nothing has been trained yet"
 
 
 def test_known_answers_are_mixed_into_the_audit_and_the_queue_and_hold_nobody_up(project):
