@@ -6,17 +6,16 @@ layer has a sliding window it cuts both, by position in the conversation rather 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as functional
-from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from alignment.ranked.packing import Trunk
+from alignment.ranked.two_parts import TwoParts, usable
 
 NAME = "prefix_tree"
 HARMLESS = {"position_ids", "use_cache", "is_causal", "cache_position", "output_attentions", "output_hidden_states",
@@ -29,6 +28,8 @@ class Cuts:
 
     def __init__(self, trunks: tuple[Trunk, ...]) -> None:
         self.trunks = trunks
+        self.longest = max(trunk.prompt + max(trunk.branches, default=0) for trunk in trunks)
+        """Tokens of the longest conversation in the row."""
         self._masks: dict[tuple[int, int, int | None], torch.Tensor] = {}
 
     def mask(self, queries: int, keys: int, window: int | None, device: torch.device) -> torch.Tensor:
@@ -48,15 +49,22 @@ def prefix_tree(module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor,
     if cuts is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling,
                                       sliding_window=sliding_window, **others)
-    strange = sorted(name for name, given in others.items() if given is not None and name not in HARMLESS)
-    if strange:
-        raise NotImplementedError(f"this model's attention uses {', '.join(strange)}, which split attention does not know")
+    refuse_strange(others)
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    if usable(query, sliding_window, cuts.longest, dropout):
+        return TwoParts.apply(query, key, value, cuts.trunks, scaling).transpose(1, 2), None
     outputs = [part for trunk in cuts.trunks
                for part in _attend(trunk, query, key, value, cuts=cuts, window=sliding_window, scale=scaling, dropout=dropout)]
     return torch.cat(outputs, 2).transpose(1, 2), None
+
+
+def refuse_strange(others: Mapping[str, Any]) -> None:
+    """Raise NotImplementedError for arguments of a model's attention that packed attention would leave out."""
+    strange = sorted(name for name, given in others.items() if given is not None and name not in HARMLESS)
+    if strange:
+        raise NotImplementedError(f"this model's attention uses {', '.join(strange)}, which packed attention does not know")
 
 
 def _attend(trunk: Trunk, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, cuts: Cuts, window: int | None,
@@ -89,12 +97,6 @@ def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, cuts
     mask = None if queries == keys and reach is None else cuts.mask(queries, keys, reach, query.device)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale,
                                                    is_causal=mask is None)
-
-
-def register() -> None:
-    """Make `prefix_tree` known to transformers. Ordinary calls of a switched model build the masks that SDPA needs."""
-    AttentionInterface.register(NAME, prefix_tree)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 @contextmanager

@@ -12,13 +12,12 @@ import torch
 from accelerate.utils import is_peft_model
 from trl import RewardConfig, RewardTrainer
 
-from alignment.ranked.attention import register
 from alignment.ranked.encoding import Encoding, together
 from alignment.ranked.figures import added
 from alignment.ranked.judged import Counts, Judged
 from alignment.ranked.packing import Forest, batches_of_similar_length, last_place
 from alignment.ranked.pairwise import sigmoid
-from alignment.ranked.scoring import IMPLEMENTATION, packed_inputs, padded
+from alignment.ranked.scoring import IMPLEMENTATION, packed_inputs, padded, register
 from alignment.ranked.settings import AttentionPath, RowsConfig
 from alignment.ranked.stepping import ForestSteps, collate, dataset_of
 from alignment.ranked.support import choose

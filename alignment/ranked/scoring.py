@@ -7,14 +7,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
 
-from alignment.ranked.attention import NAME, Cuts, register, switched
+from alignment.ranked import attention, flex
+from alignment.ranked.attention import Cuts, prefix_tree, switched
+from alignment.ranked.flex import Blocks, padding_of, prefix_tree_flex
 from alignment.ranked.head import Targets, TokenScores
 from alignment.ranked.masks import masks_for
 from alignment.ranked.packing import Forest, batches_of_similar_length
 from alignment.ranked.settings import AttentionPath
 
-IMPLEMENTATION: dict[AttentionPath, str | None] = {"split": NAME, "mask": "sdpa", "rows": None}
+IMPLEMENTATION: dict[AttentionPath, str | None] = {"split": attention.NAME, "flex": flex.NAME, "mask": "sdpa", "rows": None}
+
+
+def register() -> None:
+    """Make packed attention known to transformers. Ordinary calls of a switched model build the masks that SDPA needs."""
+    for name, function in ((attention.NAME, prefix_tree), (flex.NAME, prefix_tree_flex)):
+        AttentionInterface.register(name, function)
+        AttentionMaskInterface.register(name, sdpa_mask)
 
 
 @contextmanager
@@ -39,14 +50,16 @@ def score(model: Any, forest: Forest, path: AttentionPath, *, config: Any, devic
 
 
 def packed_inputs(forest: Forest, path: AttentionPath, *, config: Any, device: torch.device) -> dict[str, Any]:
-    """What a model needs to run the forest as one row by the split or the mask path."""
-    row = {"input_ids": torch.tensor([forest.input_ids], device=device),
-           "position_ids": torch.tensor([forest.positions], device=device)}
+    """What a model needs to run the forest as one row by the split, the flex or the mask path."""
+    spare = [0] * (padding_of(len(forest.input_ids)) if path == "flex" else 0)
+    row = {"input_ids": torch.tensor([forest.input_ids + spare], device=device),
+           "position_ids": torch.tensor([forest.positions + spare], device=device)}
     if path == "mask":
         return row | {"attention_mask": masks_for(config, forest, device)}
     # Any 4D mask is taken as it is. Without one, transformers reads falling positions as packed rows and builds its own.
     nothing = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=device)
-    return row | {"attention_mask": nothing, "cuts": Cuts(forest.trunks)}
+    seen: dict[str, Any] = {"blocks": Blocks(forest, device)} if path == "flex" else {"cuts": Cuts(forest.trunks)}
+    return row | {"attention_mask": nothing} | seen
 
 
 def _score_rows(model: Any, forest: Forest, *, device: torch.device, budget: int) -> TokenScores:

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from alignment.ranked.flex import obstacle_on
 from alignment.ranked.packing import Forest
 from alignment.ranked.scoring import score, using
-from alignment.ranked.settings import AttentionPath, RankedConfig
+from alignment.ranked.settings import AttentionPath, RowsConfig
 from alignment.ranked.trees import Tree
 from feedback.errors import InvalidInput
 
@@ -45,7 +46,7 @@ def obstacle(config: Any) -> str | None:
     return None
 
 
-def choose(model: Any, settings: RankedConfig, *, device: torch.device, language: bool = True) -> Choice:
+def choose(model: Any, settings: RowsConfig, *, device: torch.device, language: bool = True) -> Choice:
     """The path to take. Raises InvalidInput when a packed path was asked for by name and cannot be had.
 
     A language model of a type that is not verified is tried: the fast path must give the log-probabilities of separate rows.
@@ -54,15 +55,26 @@ def choose(model: Any, settings: RankedConfig, *, device: torch.device, language
     asked = settings.attention
     if asked == "rows":
         return Choice("rows")
+    fast = _fastest(device) if asked == "auto" else Choice(asked)
     why = obstacle(config)
+    if asked == "flex":
+        why = why or obstacle_on(device)
     if why is None and config.model_type not in VERIFIED:
-        why = _difference(model, "split" if asked == "auto" else asked, device=device) if language else "it is not verified"
+        why = _difference(model, fast.path, device=device) if language else "it is not verified"
     if why is None:
-        return Choice("split" if asked == "auto" else asked)
+        return fast
     if asked != "auto":
-        raise InvalidInput(f"ranked.attention is {asked!r}, which the model type {config.model_type!r} cannot use: {why}; "
+        raise InvalidInput(f"attention is {asked!r}, which the model type {config.model_type!r} cannot use: {why}; "
                            "use auto or rows")
     return Choice("rows", f"the model type {config.model_type!r} is trained one row per completion, not packed: {why}")
+
+
+def _fastest(device: torch.device) -> Choice:
+    """FlexAttention on a GPU where it runs, split attention elsewhere."""
+    why = obstacle_on(device)
+    if why is None:
+        return Choice("flex")
+    return Choice("split", f"{why}; split attention is used" if device.type == "cuda" else None)
 
 
 def _difference(model: Any, path: AttentionPath, *, device: torch.device) -> str | None:

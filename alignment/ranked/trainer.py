@@ -13,7 +13,6 @@ from trl import DPOConfig, DPOTrainer
 from trl.trainer.utils import use_adapter
 
 from alignment.ranked.anchoring import base_and_reference, fill_cache, reference_tokens
-from alignment.ranked.attention import register
 from alignment.ranked.encoding import Encoding, together
 from alignment.ranked.figures import added, forest_figures
 from alignment.ranked.head import add_branch_head
@@ -22,7 +21,7 @@ from alignment.ranked.objective import forest_loss
 from alignment.ranked.packing import Forest, tokens_of
 from alignment.ranked.pairwise import sigmoid
 from alignment.ranked.reference import ReferenceCache, Scope, completion_key, tokenizer_hash
-from alignment.ranked.scoring import IMPLEMENTATION, score
+from alignment.ranked.scoring import IMPLEMENTATION, register, score
 from alignment.ranked.settings import RankedConfig
 from alignment.ranked.stepping import ForestSteps, collate, dataset_of, is_out_of_memory
 from alignment.ranked.support import choose
