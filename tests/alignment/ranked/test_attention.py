@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from alignment.ranked.packing import Forest
+from alignment.ranked.masks import tree_mask
+from alignment.ranked.packing import Forest, Trunk
 from alignment.ranked.scoring import score, using
 from alignment.ranked.settings import RankedConfig
 from alignment.ranked.support import choose, obstacle
+from alignment.ranked.trees import Tree
+from alignment.ranked.two_parts import TwoParts
 from feedback.errors import InvalidInput
 from tests.alignment.ranked.families import FAMILIES, make_forest, make_tree, tiny_model, tokens
 
@@ -41,6 +44,36 @@ def test_every_path_gives_the_log_probabilities_of_a_row_alone(family, path):
     model, forest = tiny_model(family), make_forest()
     expected = torch.cat([alone(model, tree.prompt, branch) for tree in forest.trees for branch in tree.branches])
     assert torch.allclose(scores(model, forest, path).logps, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gpus_attention_gives_the_same_as_far_as_a_cpu_can_tell(family):
+    model, forest = tiny_model(family), make_forest()
+    with torch.no_grad():
+        assert torch.allclose(scores(model, forest, "flex").logps, scores(model, forest, "rows").logps, rtol=0, atol=1e-12)
+
+
+def test_a_cpu_takes_split_attention_and_refuses_the_gpus_by_name():
+    model = tiny_model("llama", lora=False)
+    assert choose(model, RankedConfig(), device=CPU).path == "split"
+    with pytest.raises(InvalidInput, match="no backward pass on a cpu"):
+        choose(model, RankedConfig(attention="flex"), device=CPU)
+
+
+@pytest.mark.parametrize(("prompt", "branches"), [(40, (17, 1, 0, 33)), (3, (64,)), (70, (0, 0)), (1, (5, 9))])
+def test_attention_in_two_parts_is_attention_under_a_mask(prompt, branches):
+    trunk = Trunk(0, prompt, branches)
+    query, key, value = (torch.randn(1, 4, trunk.length, 16, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    tree = Tree("t", (0,) * prompt, tuple((0,) * (count + 1) for count in branches), tuple(range(len(branches))), ())
+    mask = tree_mask(Forest((tree,)), window=None, device=CPU)
+    found = TwoParts.apply(query, key, value, (trunk,), None)
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    weights = torch.randn_like(found)
+    for ours, theirs in zip(*(torch.autograd.grad((out * weights).sum(), (query, key, value)) for out in (found, expected)),
+                            strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
+    assert torch.allclose(found, expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -18,38 +18,24 @@ from tests.alignment.ranked.rankings import (
     rankings,
     step,
     trl_trainer,
+    with_pairs,
 )
+from tests.alignment.ranked.textbook import loss_and_gradient
 
 FAMILIES = {"llama": {}, "qwen2": {"family": "Qwen2Config"}, "qwen3": {"family": "Qwen3Config", "head_dim": 8},
             "mistral": {"family": "MistralConfig", "sliding_window": None},
             "mistral with a window": {"family": "MistralConfig", "sliding_window": 24},
+            "qwen2 with a window": {"family": "Qwen2Config", "use_sliding_window": True, "sliding_window": 24,
+                                    "max_window_layers": 1},
             "gemma 3": {"family": "Gemma3TextConfig", "head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 24,
                         "sliding_window_pattern": 2},
-            "phi-3": {"family": "Phi3Config"}}
-
-
-def textbook(trainer, rows, beta: float) -> float:
-    """DPO's loss of the expanded pairs in float64, each completion a row of its own with all its logits."""
-    def logps(prompt, completion):
-        logits = trainer.model(input_ids=torch.tensor([prompt + completion]), use_cache=False).logits[0].double()
-        return logits.log_softmax(-1)[len(prompt) - 1:-1].gather(1, torch.tensor(completion)[:, None]).sum()
-
-    losses = []
-    with torch.no_grad():
-        for tree in trainer._trees:
-            ratios = []
-            for completion in (tree.branches[b] for b in tree.branch_of):
-                trainer.model.set_adapter("ref")
-                reference = logps(tree.prompt, completion)
-                trainer.model.set_adapter("default")
-                ratios.append(logps(tree.prompt, completion) - reference)
-            losses += [-torch.nn.functional.logsigmoid(beta * (ratios[p.better] - ratios[p.worse])) for p in tree.pairs]
-    return torch.stack(losses).mean().item()
+            "phi-3": {"family": "Phi3Config"}, "phi-3 with a window": {"family": "Phi3Config", "sliding_window": 24}}
 
 
 def mixed_rankings():
-    """K = 2, 3, 4 and 6, unequal lengths, equal completions, ties left out."""
-    return [*rankings(1, size=2, seed=1), *rankings(1, size=3, seed=2), *rankings(1, size=6, seed=3),
+    """K = 2 to 6, unequal lengths, equal completions, ties left out."""
+    sizes = [rankings(1, size=size, seed=seed) for seed, size in enumerate((2, 3, 6, 5), start=1)]
+    return [*(row for rows in sizes for row in rows),
             ranking("tied", "which pen", ["red", "blue ink", "none", "red"],
                     [(0, 1, 0.0), (0, 2, 0.0), (3, 1, 0.0), (0, 3, 0.0)])]
 
@@ -59,10 +45,37 @@ def test_the_first_loss_is_ln_2(tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_float64_loss_is_the_textbooks(tmp_path, family):
-    trainer = ranked_trainer(tmp_path, mixed_rankings(), model=policy(dtype="float64", **FAMILIES[family]))
+def test_the_float64_loss_and_gradient_are_the_textbooks(tmp_path, family):
+    rows = [with_pairs(row, reversed_probability=0.1 * n, weight=1.0 + n) for n, row in enumerate(mixed_rankings())]
+    trainer = ranked_trainer(tmp_path, rows, model=policy(dtype="float64", **FAMILIES[family]))
     move_away(trainer)
-    assert step(trainer)[0] == pytest.approx(textbook(trainer, mixed_rankings(), 0.3), abs=1e-12)
+    (loss, gradient), (expected, expected_gradient) = step(trainer), loss_and_gradient(trainer, beta=0.3)
+    assert loss == pytest.approx(expected, abs=1e-12)
+    # These models normalise in float32 whatever their weights are, so gradients agree to its rounding.
+    assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 1 - 1e-10
+    assert torch.allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_what_is_compared_by_the_textbook_would_show_a_forgotten_posterior(tmp_path):
+    rows = [with_pairs(row, reversed_probability=0.2) for row in rankings(2)]
+    trainer = ranked_trainer(tmp_path, rows, model=policy(dtype="float64"), ranked=RankedConfig(posterior=False))
+    move_away(trainer)
+    assert abs(step(trainer)[0] - loss_and_gradient(trainer, beta=0.3)[0]) > 1e-3
+
+
+def test_after_a_resume_the_step_is_still_trls(tmp_path):
+    settings = {"max_steps": 2, "save_strategy": "steps", "save_steps": 1}
+    ranked_trainer(tmp_path, mixed_rankings(), **settings).train()
+    ours, theirs = (make(tmp_path, mixed_rankings(), **settings | {"max_steps": 1}) for make in (ranked_trainer, trl_trainer))
+    ours.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1"))
+    weights = {name: weight for name, weight in ours.model.named_parameters() if ".default." in name}
+    for name, weight in theirs.model.named_parameters():
+        if name in weights:
+            weight.data.copy_(weights[name].data)
+    (loss, gradient), (expected, expected_gradient) = step(ours), step(theirs)
+    assert loss != pytest.approx(math.log(2), abs=1e-4)
+    assert loss == pytest.approx(expected, abs=2e-5)
+    assert torch.cosine_similarity(gradient, expected_gradient, dim=0) > 0.99999
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -109,9 +122,10 @@ def test_bfloat16_stays_within_2e_3_of_trl(tmp_path):
     assert step(ours)[0] == pytest.approx(step(theirs)[0], abs=2e-3)
 
 
-def test_checkpointing_changes_nothing(tmp_path):
-    plain = ranked_trainer(tmp_path, rankings(2))
-    saving = ranked_trainer(tmp_path, rankings(2), activation_checkpointing=True)
+@pytest.mark.parametrize("family", ["llama", "mistral with a window", "gemma 3"])
+def test_checkpointing_changes_nothing(tmp_path, family):
+    plain = ranked_trainer(tmp_path, rankings(2), model=policy(**FAMILIES[family]))
+    saving = ranked_trainer(tmp_path, rankings(2), model=policy(**FAMILIES[family]), activation_checkpointing=True)
     move_away(plain)
     move_away(saving)
     (loss, gradient), (same, same_gradient) = step(plain), step(saving)
@@ -202,22 +216,71 @@ def test_evaluation_reports_under_trls_names_and_takes_new_rankings(tmp_path):
     assert trainer.evaluate(rankings(2, seed=11))["eval_loss"] == pytest.approx(math.log(2), abs=1e-6)
 
 
-def test_nan_stops_training_and_names_the_ranking(tmp_path):
+def test_nan_stops_training_names_the_ranking_and_keeps_the_last_good_checkpoint(tmp_path):
+    settings = {"max_steps": 4, "per_device_train_batch_size": 1, "save_strategy": "steps", "save_steps": 1}
+
+    class Break(transformers_callback()):
+        def on_step_end(self, args, state, control, model, **_):
+            if state.global_step == 2:
+                next(p for n, p in model.named_parameters() if ".default." in n).data.fill_(math.nan)
+
+    trainer = ranked_trainer(tmp_path, rankings(4), callbacks=[Break()], **settings)
+    with pytest.raises(StageRefused, match=r"after step 2 .* not finite.*was not written"):
+        trainer.train()
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-1"]
+    again = ranked_trainer(tmp_path, rankings(4), **settings)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 4
+
+
+def test_a_loss_that_is_no_number_names_its_ranking(tmp_path):
     trainer = ranked_trainer(tmp_path, rankings(2))
     next(p for n, p in trainer.model.named_parameters() if ".default." in n).data.fill_(math.nan)
-    with pytest.raises(StageRefused, match="r0"):
+    with pytest.raises(StageRefused, match=r"from r0, r1.*Lower dpo\.trainer\.learning_rate"):
         trainer.train()
 
 
-def test_out_of_memory_says_what_to_lower(tmp_path):
-    trainer = ranked_trainer(tmp_path, rankings(2))
+def test_out_of_memory_says_what_to_lower_and_leaves_the_checkpoint(tmp_path):
+    settings = {"max_steps": 3, "save_strategy": "steps", "save_steps": 1}
+    trainer = ranked_trainer(tmp_path, rankings(2), **settings)
+    compute = trainer.compute_loss
 
+    def refuse(*arguments, **named):
+        if trainer.state.global_step == 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 137438953472 bytes")
+        return compute(*arguments, **named)
+
+    trainer.compute_loss = refuse
+    with pytest.raises(StageRefused, match=r"step 1 .*lower dpo\.token_budget \(now 8192\) or model\.max_length"):
+        trainer.train()
+    again = ranked_trainer(tmp_path, rankings(2), ranked=RankedConfig(token_budget=100), **settings)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 3
+
+
+def test_the_reference_that_does_not_fit_says_so_as_well(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    trainer.compute_loss = refuse
-    with pytest.raises(StageRefused, match="token_budget"):
-        trainer.train()
+    monkeypatch.setattr("alignment.ranked.anchoring.score", refuse)
+    with pytest.raises(StageRefused, match=r"out of memory at the reference .*token_budget"):
+        ranked_trainer(tmp_path, rankings(2))
+
+
+def test_a_cache_written_by_another_tokenizer_is_not_used(tmp_path):
+    first = ranked_trainer(tmp_path, rankings(2))
+    model, tokenizer = policy()
+    tokenizer.chat_template = tokenizer.chat_template + " "
+    other = ranked_trainer(tmp_path, rankings(2), model=(model, tokenizer))
+    assert first.reference_cache.folder != other.reference_cache.folder
+    assert other.record()["found_in_cache"] == 0
+
+
+def test_a_prompt_longer_than_the_context_is_left_out_and_the_rest_trains(tmp_path):
+    rows = [*rankings(2), ranking("long", "pen " * 200, ["red", "blue"])]
+    trainer = ranked_trainer(tmp_path, rows, max_steps=1)
+    assert trainer.reading.counts["prompt_too_long"] == 1
+    trainer.train()
 
 
 def test_rankings_without_a_preference_are_nothing_to_do(tmp_path):
