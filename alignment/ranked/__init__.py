@@ -4,9 +4,10 @@
 exactly, at the cost of K completions and one prompt instead of K(K-1) of both.
 
     settings    what a person may set
-    trees       a ranking as tokens; tokens: rankings -> trees; packing: trees -> rows
+    trees       a ranking as tokens; encoding: texts -> tokens; tokens: rankings -> trees; packing: trees -> rows
     attention   who sees whom, fast; masks: the same by a mask; support: which of them a model can use
-    head        per-token log-probabilities; scoring: a row through the model
+    two_parts   the fast path's kernels on a CPU; flex: the GPU's path
+    last_layer  what need not be computed; head: per-token log-probabilities; scoring: a row through the model
     judged      the judgements as tensors; pairwise, listwise: the losses; objective: their sum over an accumulation window
     reference   log-probabilities on disk; anchoring: computing those that are missing
     figures     what a step reports; stepping: what both trainers do with a batch

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import functools
 import types
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from alignment.ranked.last_layer import read_only_at
 
 TILE_ELEMENTS = 1 << 23
 """Logits held at once: 32 MiB in float32."""
@@ -28,6 +31,8 @@ class Targets:
     """(T,) place in that row."""
     labels: torch.Tensor
     """(T,) the completion tokens."""
+    one_row: bool = False
+    """All lie in a single row: a packed one."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,8 @@ def add_branch_head(model: Any) -> None:
     def forward(self: Any, *args: Any, targets: Targets | None = None, **kwargs: Any) -> Any:
         if targets is None:
             return original(*args, **kwargs)
-        hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state
+        with read_only_at(self, targets.columns) if targets.one_row else nullcontext():
+            hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state
         config = self.config.get_text_config()
         return score_tokens(hidden[targets.rows, targets.columns], self.get_output_embeddings(), targets.labels,
                             getattr(config, "final_logit_softcapping", None))

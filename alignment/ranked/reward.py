@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from trl import RewardConfig, RewardTrainer
 from alignment.ranked.encoding import Encoding, together
 from alignment.ranked.figures import added
 from alignment.ranked.judged import Counts, Judged
+from alignment.ranked.last_layer import read_only_at
 from alignment.ranked.packing import Forest, batches_of_similar_length, last_place
 from alignment.ranked.pairwise import sigmoid
 from alignment.ranked.scoring import IMPLEMENTATION, packed_inputs, padded, register
@@ -142,7 +144,9 @@ def add_reward_places(model: Any) -> None:
     def forward(self: Any, *args: Any, reward_places: tuple[torch.Tensor, torch.Tensor] | None = None, **kwargs: Any) -> Any:
         if reward_places is None:
             return original(*args, **kwargs)
-        hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state
-        return self.score(hidden[reward_places])[:, 0].double()
+        rows, columns = reward_places
+        with read_only_at(self, columns) if kwargs["input_ids"].shape[0] == 1 else nullcontext():
+            hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state
+        return self.score(hidden[rows, columns])[:, 0].double()
 
     model.forward = types.MethodType(forward, model)

@@ -45,7 +45,8 @@ def score(model: Any, forest: Forest, path: AttentionPath, *, config: Any, devic
     if path == "rows":
         return _score_rows(model, forest, device=device, budget=budget)
     columns = torch.tensor(forest.sources, device=device)
-    targets = Targets(rows=torch.zeros_like(columns), columns=columns, labels=torch.tensor(forest.labels, device=device))
+    targets = Targets(rows=torch.zeros_like(columns), columns=columns, labels=torch.tensor(forest.labels, device=device),
+                      one_row=True)
     return model(**packed_inputs(forest, path, config=config, device=device), targets=targets)
 
 

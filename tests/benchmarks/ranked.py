@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rankings", type=int, default=1, help="rankings in a step")
     parser.add_argument("--vary", action="store_true", help="log-normal completion lengths instead of equal ones")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--reward", action="store_true", help="the reward model instead of DPO; TRL tuned: checkpointing off")
     parser.add_argument("--end-to-end", action="store_true", help="whole runs: tokenising, reference, training, saving")
     parser.add_argument("--epochs", type=int, default=1, help="of --end-to-end")
     parser.add_argument("--small", action="store_true", help="a model of 1M parameters, to try the benchmark itself")
@@ -83,13 +84,17 @@ def model_of(asked: argparse.Namespace):
     """A random Llama behind LoRA r=16 on all linear layers, float32."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
     body = BODY if not asked.small else BODY | {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2}
     config = LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=8192, tie_word_embeddings=True, pad_token_id=0,
                          bos_token_id=None, eos_token_id=1, **body)
     torch.manual_seed(0)
-    return get_peft_model(LlamaForCausalLM(config), LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
+    if not asked.reward:
+        return get_peft_model(LlamaForCausalLM(config), LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"))
+    config.num_labels = 1
+    adapter = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="SEQ_CLS", modules_to_save=["score"])
+    return get_peft_model(LlamaForSequenceClassification(config), adapter)
 
 
 def trainer_of(engine: str, asked: argparse.Namespace, folder: Path):
@@ -102,6 +107,8 @@ def trainer_of(engine: str, asked: argparse.Namespace, folder: Path):
     pairs = asked.k * (asked.k - 1) // 2
     shared = {"output_dir": str(folder / engine), "use_cpu": True, "bf16": False, "report_to": [], "disable_tqdm": True,
               "max_length": 8192, "num_train_epochs": asked.epochs, "save_strategy": "no", "logging_steps": 1000}
+    if asked.reward:
+        return reward_trainer_of(engine, asked, shared)
     if engine == "ranked":
         args = DPOConfig(**shared, activation_checkpointing=False, per_device_train_batch_size=asked.rankings)
         return RankedTrainer(model_of(asked), args, rankings=rankings_of(asked), processing_class=tokenizer_of_words(),
@@ -112,6 +119,22 @@ def trainer_of(engine: str, asked: argparse.Namespace, folder: Path):
     if engine == "trl_tuned":
         head_on_completions_only(trainer)
     return trainer
+
+
+def reward_trainer_of(engine: str, asked: argparse.Namespace, shared: dict[str, object]):
+    """A reward trainer of the engine on the same model with a scalar head."""
+    from trl import RewardConfig, RewardTrainer
+
+    from alignment.ranked.reward import RankedRewardTrainer
+
+    off = {} if engine == "trl_default" else {"activation_checkpointing": False}
+    pairs = asked.k * (asked.k - 1) // 2
+    batch = asked.rankings * (1 if engine == "ranked" else pairs)
+    args = RewardConfig(**shared, **off, per_device_train_batch_size=batch)
+    if engine == "ranked":
+        return RankedRewardTrainer(model_of(asked), args, rankings=rankings_of(asked), processing_class=tokenizer_of_words())
+    rows = expanded(asked).add_column("margin", [1.0] * (pairs * asked.rankings))
+    return RewardTrainer(model_of(asked), args=args, train_dataset=rows, processing_class=tokenizer_of_words())
 
 
 def expanded(asked: argparse.Namespace):
@@ -144,7 +167,7 @@ def head_on_completions_only(trainer) -> None:
 def whole_batch(trainer):
     """All rows of the trainer as one batch."""
     data = trainer.train_dataset
-    signature = {"tree", "length", "prompt_ids", "chosen_ids", "rejected_ids", "ref_chosen_logps", "ref_rejected_logps"}
+    signature = {"tree", "length", "prompt_ids", "chosen_ids", "rejected_ids", "ref_chosen_logps", "ref_rejected_logps", "margin"}
     return trainer._prepare_inputs(trainer.data_collator([{k: v for k, v in data[i].items() if k in signature}
                                                           for i in range(len(data))]))
 
@@ -179,8 +202,10 @@ def move_away(trainer) -> None:
 
 
 def measure_steps(asked: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Times, and how equal losses and gradients are."""
+    """Times, how equal losses and gradients are, and how full the rows."""
     import torch
+
+    from alignment.ranked.packing import pack, tokens_of
 
     trainers = {engine: trainer_of(engine, asked, folder) for engine in ENGINES}
     for trainer in trainers.values():
@@ -194,7 +219,11 @@ def measure_steps(asked: argparse.Namespace, folder: Path) -> dict[str, object]:
             else:
                 seconds[engine].append(spent)
     cosine = torch.cosine_similarity(gradients["ranked"], gradients["trl_default"], dim=0).item()
-    return {"seconds": seconds, "loss_abs_diff": abs(losses["ranked"] - losses["trl_default"]), "grad_cosine": cosine}
+    ranked = trainers["ranked"]
+    useful, computed = tokens_of(ranked.reading.trees, ranked.path, ranked.ranked.token_budget)
+    rows = len(pack(ranked.reading.trees, ranked.ranked.token_budget))
+    return {"seconds": seconds, "loss_abs_diff": abs(losses["ranked"] - losses["trl_default"]), "grad_cosine": cosine,
+            "packing_efficiency": useful / computed, "budget_used": useful / (rows * ranked.ranked.token_budget)}
 
 
 def measure_runs(asked: argparse.Namespace, folder: Path) -> dict[str, object]:
@@ -263,7 +292,7 @@ def main() -> None:
         found = measure_runs(asked, folder) if asked.end_to_end else measure_steps(asked, folder)
     median = {engine: statistics.median(times) for engine, times in found.pop("seconds").items()}
     memory = {} if asked.end_to_end or asked.times_only else memory_in_own_processes()
-    asks = {name: getattr(asked, name) for name in ("prompt", "completion", "k", "rankings", "vary")}
+    asks = {name: getattr(asked, name) for name in ("prompt", "completion", "k", "rankings", "vary", "reward")}
     report = {**asks,
               "end_to_end": asked.end_to_end, "epochs": asked.epochs, "threads": 1, "cpu_seconds": median,
               "vs_trl_default": median["trl_default"] / median["ranked"], "vs_trl_tuned": median["trl_tuned"] / median["ranked"],

@@ -46,6 +46,17 @@ def test_every_path_gives_the_log_probabilities_of_a_row_alone(family, path):
     assert torch.allclose(scores(model, forest, path).logps, expected, rtol=0, atol=1e-12)
 
 
+def test_the_last_network_works_where_it_is_read_and_is_itself_again_afterwards():
+    model, forest = tiny_model("llama", lora=False), make_forest()
+    network, seen = model.model.layers[-1].mlp, []
+    handle = network.down_proj.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
+    scores(model, forest, "split")
+    handle.remove()
+    assert seen == [len(set(forest.sources))]
+    assert seen[0] < len(forest.input_ids)
+    assert network(torch.zeros(1, 5, 32, dtype=torch.float64)).shape == (1, 5, 32)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_gpus_attention_gives_the_same_as_far_as_a_cpu_can_tell(family):

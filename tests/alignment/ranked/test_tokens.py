@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from alignment.ranked.encoding import apart, together
 from alignment.ranked.tokens import read_rankings
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.schemas import Span
+from sft.chat import encoder
 from tests.alignment.ranked.rankings import ranking, with_pairs
 from tests.tiny import TEMPLATE, tiny_tokenizer
 
@@ -46,6 +48,45 @@ def test_where_a_template_writes_the_prompt_otherwise_all_answers_begin_at_the_e
     tree = read(ranking("r", "hi", ["red", "blue", "pen"]), template=template).trees[0]
     assert decoded(tree.prompt) == HEAD
     assert [decoded(branch) for branch in tree.branches] == ["[think]red" + END, "blue" + END, "[think]pen" + END]
+
+
+def merging_tokenizer():
+    """The tokenizer of bytes, but a line break and a following `r` are one token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate([*alphabet, "\u010ar"])}, merges=[("\u010a", "r")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    made.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|pad|>",
+                                        additional_special_tokens=["<|im_start|>"])
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+def test_where_a_token_spans_the_boundary_it_belongs_to_all_answers_or_is_never_made():
+    row, tokenizer = ranking("r", "hi", ["red", "blue"]), merging_tokenizer()
+    tree = read_rankings([row], tokenizer, max_length=None).trees[0]
+    assert tokenizer.decode(tree.prompt) == HEAD.removesuffix("\n")
+    assert [tokenizer.decode(branch) for branch in tree.branches] == ["\nred" + END, "\nblue" + END]
+    tree = read_rankings([row], tokenizer, max_length=None, encode=apart).trees[0]
+    assert tokenizer.decode(tree.prompt) == HEAD
+    assert [tokenizer.decode(branch) for branch in tree.branches] == ["red<|im_end|>", "blue<|im_end|>"]
+
+
+def test_the_stages_tokens_are_those_that_sft_trains_on():
+    row, tokenizer = ranking("r", "hi", ["red", " blue pen"]), tiny_tokenizer()
+    tree = read_rankings([row], tokenizer, max_length=None, encode=apart).trees[0]
+    expected = [encoder(tokenizer)(row.messages, text) for text in row.completions]
+    assert [list(tree.prompt)] * 2 == [one.prompt for one in expected]
+    assert [list(branch) for branch in tree.branches] == [one.completion for one in expected]
+
+
+def test_an_answer_that_was_compared_with_none_is_not_computed():
+    tree = read(ranking("r", "hi", ["red", "blue", "pen"], [(0, 2, 0.0)])).trees[0]
+    assert [decoded(branch) for branch in tree.branches] == ["red" + END, "pen" + END]
+    assert [(pair.better, pair.worse) for pair in tree.pairs] == [(0, 1)]
 
 
 def test_each_answer_is_cut_where_it_exceeds_the_length_by_itself():
@@ -97,9 +138,10 @@ def test_weights_are_scaled_to_a_mean_of_one_over_the_whole_set():
     assert [tree.pairs[0].weight for tree in reading.trees] == [1.5, 0.5]
 
 
-def test_a_marked_span_marks_the_tokens_that_it_touches():
+@pytest.mark.parametrize("encode", [together, apart])
+def test_a_marked_span_marks_the_tokens_that_it_touches(encode):
     row = ranking("r", "red hi", ["a red pen", "red"], spans=((Span(start=2, end=5),), ()))
-    tree = read(row, marks=True).trees[0]
+    tree = read(row, marks=True, encode=encode).trees[0]
     assert decoded([t for t, m in zip(tree.branches[0], tree.marked[0], strict=True) if m]) == "red"
     assert not any(tree.marked[1])
 
