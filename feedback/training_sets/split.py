@@ -9,6 +9,7 @@ have seen it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from feedback.config import SplitConfig, Strict
 from feedback.curation.duplicates import conversation
@@ -61,19 +62,23 @@ def _joined(group: frozenset[FamilyId], held_out: frozenset[FamilyId]) -> Joined
     return Joined(families=tuple(sorted(group)), held_out=is_out, left_training=tuple(sorted(group - held_out)) if is_out else ())
 
 
-def _groups(prompts: Iterable[Prompt]) -> list[frozenset[FamilyId]]:
+def _groups(prompts: Iterable[Prompt]) -> tuple[frozenset[FamilyId], ...]:
     """All families, those together that are joined, directly or through others."""
     # Equal prompts come from the snapshot and from the project's files: each is read once.
-    every = list({(prompt.id, prompt.family): prompt for prompt in prompts}.values())
-    leader = dict(merged_families(every))
+    return _grouped(tuple({(prompt.id, prompt.family): prompt for prompt in prompts}.values()))
+
+
+@lru_cache(maxsize=1)
+def _grouped(prompts: tuple[Prompt, ...]) -> tuple[frozenset[FamilyId], ...]:
+    leader = dict(merged_families(prompts))
     asked_by: dict[object, FamilyId] = {}
-    for prompt in every:
+    for prompt in prompts:
         twin = asked_by.setdefault(conversation(prompt.messages), prompt.family)
         leader[_lead(twin, leader)] = _lead(prompt.family, leader)
     groups: dict[FamilyId, set[FamilyId]] = {}
     for family in leader:
         groups.setdefault(_lead(family, leader), set()).add(family)
-    return [frozenset(group) for group in groups.values()]
+    return tuple(frozenset(group) for group in groups.values())
 
 
 def _lead(family: FamilyId, leader: dict[FamilyId, FamilyId]) -> FamilyId:
