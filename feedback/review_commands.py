@@ -110,7 +110,7 @@ def texts(file: Annotated[Path, typer.Argument(help="JSON lines with \"text\" an
 
 @review_app.command()
 def status(dir: Folder = Path(), json: Json = False) -> None:
-    """What waits for reviewers, by dataset and by reviewer."""
+    """What waits for reviewers, how long it will take, and how long a rating takes in each round."""
     from feedback.desk.status import status as find
 
     with _at_work(dir) as (_, desk, store, _):
@@ -164,5 +164,11 @@ def _tell_status(found: DeskStatus) -> None:
     print_table(("reviewer", "submitted", "waiting", "drafts and skipped"),
                 ((one.name + (" (simulated)" if one.simulated else ""), one.submitted, one.waiting, one.unfinished)
                  for one in found.reviewers))
+    print_table(("round", "ratings", "median seconds a rating"),
+                ((one.round, one.ratings, str(one.seconds)) for one in found.pace.rounds))
+    typer.echo(f"reviews a day: {found.pace.reviews_per_day}")
+    typer.echo(f"days left at this pace: {found.pace.days_left}; hours of work: {found.pace.hours_of_work}")
+    if found.to_settle:
+        typer.echo(f"to be settled, as reviewers are split: {found.to_settle}")
     if found.unpushed:
         typer.echo(f"items not in Argilla yet: {found.unpushed}; run `redpen review push`")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from feedback.desk.codec import RecordDraft, encode_answer, read_shown
-from feedback.desk.desk import Counts, Dataset, Page, Progress, Record, Response
+from feedback.desk.desk import Answers, Counts, Dataset, Page, Progress, Record, Response
 from feedback.desk.layout import Layout, answer_fields
 from feedback.desk.routing import WANTED
 from feedback.errors import DeskUnreachable
@@ -35,6 +35,8 @@ class DeskInMemory:
     made: bool = False
     down: bool = False
     """True: every call fails as an unreachable server does."""
+    tells_answers: bool = False
+    """True: it lists what changed since a moment, as Redpen's own server does."""
     upserts_left: int | None = None
     """After so many batches the server is gone."""
     now: datetime = START
@@ -107,6 +109,18 @@ class DeskInMemory:
         held = list(self.held[dataset.name][1].values())
         for start in range(0, len(held), self.page_size):
             yield Page(records=tuple(_record(one) for one in held[start:start + self.page_size]), total=len(held))
+
+    def answers(self, dataset: Dataset, *, since: datetime | None) -> Iterator[Answers] | None:
+        self._reach()
+        if not self.tells_answers:
+            return None
+        self.reads.append(f"{dataset.name} since" if since else dataset.name)
+        held = self.held[dataset.name][1].values()
+        found = [Record(id=one.id, item_id=one.draft.item_id, responses=(response,)) for one in held
+                 for response in one.responses.values() if since is None or response.updated_at >= since]
+        submitted = sum(_submitted(one) for one in held)
+        return iter([Answers(records=tuple(found[start:start + self.page_size]), submitted=submitted, at=self.now)
+                     for start in range(0, max(len(found), 1), self.page_size)])
 
     def record(self, record_id: str) -> Record | None:
         self._reach()

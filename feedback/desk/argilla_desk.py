@@ -10,7 +10,7 @@ from feedback.config import DeskConfig
 from feedback.desk.argilla_layout import changes, read_layout, settings
 from feedback.desk.argilla_server import Server
 from feedback.desk.codec import RecordDraft
-from feedback.desk.desk import Counts, Dataset, Page, Progress, Record, Response
+from feedback.desk.desk import Answers, Counts, Dataset, Page, Progress, Record, Response
 from feedback.desk.layout import Layout, is_review_dataset
 from feedback.desk.routing import WANTED
 from feedback.errors import DeskRefused
@@ -18,6 +18,8 @@ from feedback.ids import ItemId, ReviewerId
 
 PAGE = 500
 """Records in one page of a listing; the server gives at most 1000."""
+ANSWERS = 20_000
+"""Answers in one reply of Redpen's own server, which gives no more."""
 
 
 def connect(config: DeskConfig, *, url: str, api_key: str,
@@ -116,6 +118,24 @@ class ArgillaDesk:
             if offset >= found["total"]:
                 return
 
+    def answers(self, dataset: Dataset, *, since: datetime | None) -> Iterator[Answers] | None:
+        """Everybody's responses, or those that changed since a moment; None on any server but Redpen's own."""
+        first = self._some_answers(dataset, since=since, after=None)
+        return None if first is None else self._all_answers(dataset, first, since=since)
+
+    def _all_answers(self, dataset: Dataset, first: dict[str, Any], *, since: datetime | None) -> Iterator[Answers]:
+        found: dict[str, Any] | None = first
+        while found is not None:
+            records = tuple(_answer(one) for one in found["items"])
+            yield Answers(records=records, submitted=found["submitted"], at=_moment(found["at"]))
+            last = found["items"][-1]["id"] if len(found["items"]) == ANSWERS else None
+            found = self._some_answers(dataset, since=since, after=last) if last else None
+
+    def _some_answers(self, dataset: Dataset, *, since: datetime | None, after: str | None) -> dict[str, Any] | None:
+        params = {"most": ANSWERS} | ({"since": since.isoformat()} if since else {}) | ({"after": after} if after else {})
+        found = self._server.send("GET", f"redpen/datasets/{dataset.id}/responses", missing_is_none=True, params=params)
+        return None if found is None else dict(found)
+
     def record(self, record_id: str) -> Record | None:
         """One record with its responses; None when it does not exist any more."""
         found = self._server.send("GET", f"records/{record_id}", missing_is_none=True)
@@ -180,6 +200,10 @@ class ArgillaDesk:
 def _record(found: dict[str, Any]) -> Record:
     return Record(id=found["id"], item_id=found.get("external_id"),
                   responses=tuple(_response(one) for one in found.get("responses") or ()))
+
+
+def _answer(found: dict[str, Any]) -> Record:
+    return Record(id=found["record_id"], item_id=found["external_id"], responses=(_response(found),))
 
 
 def _response(found: dict[str, Any]) -> Response:

@@ -63,6 +63,17 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Some of a dataset's answers, in no order, each record with only those of its responses that belong to them."""
+
+    records: tuple[Record, ...]
+    submitted: int
+    """Submitted responses in the whole dataset at that moment."""
+    at: datetime
+    """When they were read, by the server's clock."""
+
+
+@dataclass(frozen=True)
 class Counts:
     """One reviewer's responses in one dataset, by the state of the record they belong to."""
 
@@ -126,6 +137,9 @@ class Desk(Protocol):
 
     def pages(self, dataset: Dataset) -> Iterator[Page]:
         """All records with their responses."""
+
+    def answers(self, dataset: Dataset, *, since: datetime | None) -> Iterator[Answers] | None:
+        """Everybody's responses, or those that changed since a moment; None where the server cannot tell them apart."""
 
     def record(self, record_id: str) -> Record | None:
         """One record with its responses; None when it does not exist any more."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from feedback.config import Strict
 from feedback.desk.desk import Counts, Dataset, Desk, Progress, is_simulated
 from feedback.desk.layout import is_review_dataset
+from feedback.desk.pace import Pace, pace
 from feedback.errors import DeskRefused
 from feedback.store.store import Store
 
@@ -41,6 +44,9 @@ class DeskStatus(Strict):
     reviewers: tuple[ReviewerStatus, ...]
     unpushed: int
     """Items of the store that no reviewer can see yet: run `redpen review push`."""
+    to_settle: int
+    """Items on which reviewers are split that still wait for one person's word."""
+    pace: Pace
 
     @property
     def reviews_missing(self) -> int:
@@ -48,8 +54,8 @@ class DeskStatus(Strict):
         return sum(dataset.reviews_missing for dataset in self.datasets)
 
 
-def status(desk: Desk, store: Store) -> DeskStatus:
-    """Where the reviews stand, by dataset and by reviewer, as Argilla counts them now."""
+def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStatus:
+    """Where the reviews stand, by dataset and by reviewer, as Argilla counts them now; the pace is that of the ratings pulled."""
     if not desk.has_workspace():
         raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
     found = {dataset.name: dataset for dataset in desk.datasets().values() if dataset.ready and is_review_dataset(dataset.name)}
@@ -57,9 +63,14 @@ def status(desk: Desk, store: Store) -> DeskStatus:
     people = sorted(desk.reviewers() | {user for one in counted.values() for user in one.users})
     there = {dataset.id for dataset in found.values()}
     shown = {item_id for item_id, records in store.pushed().items() if any(one.split("/")[0] in there for one in records)}
-    return DeskStatus(workspace=desk.workspace, datasets=tuple(_dataset(found[name], counted[name]) for name in sorted(found)),
+    datasets, items = tuple(_dataset(found[name], counted[name]) for name in sorted(found)), store.items()
+    missing = sum(dataset.reviews_missing for dataset in datasets)
+    by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
+    return DeskStatus(workspace=desk.workspace, datasets=datasets,
                       reviewers=tuple(_reviewer(name, list(counted.values())) for name in people),
-                      unpushed=sum(item.id not in shown for item in store.items()))
+                      unpushed=sum(item.id not in shown for item in items),
+                      to_settle=len(store.missing_reviews(item for item in items if item.settles)),
+                      pace=pace(store.ratings(), by_id, missing=missing, now=at))
 
 
 def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:

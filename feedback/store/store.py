@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pydantic import AwareDatetime, BaseModel, Field
 
 from feedback.config import Strict
-from feedback.ids import CompletionId, ItemId, PromptId, canonical_json
+from feedback.ids import CompletionId, ItemId, PromptId, ReviewerId, canonical_json
 from feedback.jsonl import raise_problems
 from feedback.schemas import (
     Completion,
@@ -168,6 +168,14 @@ class Store:
         """Somebody rated something."""
         with transaction(self._engine, writing=False) as connection:
             return connection.execute(sa.select(tables.ratings.c.number).limit(1)).first() is not None
+
+    def latest_of(self, ids: Collection[ItemId]) -> list[Rating]:
+        """The highest version of each reviewer's answer to these items, tombstones included."""
+        rated, latest = tables.ratings, dict[tuple[ItemId, ReviewerId], Rating]()
+        query = sa.select(rated.c.body).order_by(rated.c.version)
+        for part in _chunks(ids):
+            latest |= {(row.item_id, row.reviewer_id): row for row in self._read(query.where(rated.c.item_id.in_(part)), Rating)}
+        return list(latest.values())
 
     def latest_ratings(self, until: datetime | None = None, *, purpose: Purpose | None = None,
                        rounds: Sequence[int] | None = None) -> list[Rating]:

@@ -19,14 +19,14 @@ def main() -> None:
     home = Path(arguments.home)
     configure(home, url=arguments.url, redis=arguments.redis)
     from . import driver
-    from .database import FLUSHED_AT_RESPONSE, configure_connections
+    from .database import FLUSHED_AT_RESPONSE, Readers, configure_connections
 
     driver.install()
     configure_connections(FLUSHED_AT_RESPONSE)
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, health, interrupted, owner, pages, repairs, rules, schema, signing_in, trimming
+    from . import answers, durability, engine, health, interrupted, owner, pages, repairs, rules, schema, signing_in, trimming
 
     repairs.read_records_with_vectors()
     database = home / "argilla.db"
@@ -43,6 +43,7 @@ def main() -> None:
     app.add_middleware(pages.SafeHeaders)
     signing_in.guard(app, json.loads(arguments.passwords) if arguments.passwords else None)
     health.mount(app, database)
+    answers.mount(Readers(str(database)))
     pages.mount(app)
     durability.fold_log(database)
     _settle_memory()

@@ -15,7 +15,7 @@ from feedback.ids import ItemId
 from feedback.schemas import Queue, RankAnswer, ReviewItem, VerdictValue
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
-from tests.people import a_rate_answer, a_rubric
+from tests.people import a_rate_answer, a_reviewer, a_rubric
 
 WRONG = a_rate_answer(VerdictValue.INCORRECT)
 
@@ -187,3 +187,65 @@ def test_other_datasets_of_the_workspace_are_left_alone(store: Store, desk: Desk
 def test_without_a_workspace_it_says_to_run_setup(store: Store) -> None:
     with pytest.raises(DeskRefused, match="run `redpen review setup` first"):
         pull(DeskInMemory(), store, a_rubric())
+
+
+@pytest.fixture
+def telling(desk: DeskInMemory) -> DeskInMemory:
+    """A server that tells which answers changed."""
+    desk.tells_answers = True
+    return desk
+
+
+def test_a_server_that_tells_answers_apart_is_asked_only_for_what_changed(store: Store, telling: DeskInMemory) -> None:
+    one, two, *_ = store.items(queue=Queue.RATE)
+    push(telling, store, a_rubric())
+    telling.submit("sim-anna", one, a_rate_answer())
+    assert pull(telling, store, a_rubric()).new == 1
+    telling.reads.clear()
+    telling.submit("sim-anna", two, a_rate_answer())
+    telling.submit("sim-anna", one, a_rate_answer(VerdictValue.INCORRECT))
+    report = pull(telling, store, a_rubric())
+    assert (report.new, report.changed, telling.reads) == (1, 1, ["rate since"])
+
+
+def test_what_was_taken_back_or_deleted_is_noticed_there_as_well(store: Store, telling: DeskInMemory) -> None:
+    one, two, three = [item for item in store.items(queue=Queue.RATE) if item.reviews == 1]
+    push(telling, store, a_rubric())
+    for item in (one, two, three):
+        telling.submit("sim-anna", item, a_rate_answer())
+    pull(telling, store, a_rubric())
+    telling.reads.clear()
+    telling.save_draft("sim-anna", one, a_rate_answer())
+    assert (pull(telling, store, a_rubric()).deleted, telling.reads) == (1, ["rate since"])
+    telling.delete_response("sim-anna", two)
+    assert (pull(telling, store, a_rubric()).deleted, telling.reads) == (1, ["rate since", "rate since", "rate"])
+    telling.delete_record(three)
+    assert pull(telling, store, a_rubric()).deleted == 1
+    assert store.live_ratings() == []
+
+
+def test_an_answer_that_could_not_be_read_is_told_until_it_is_mended(store: Store, telling: DeskInMemory) -> None:
+    one, two, *_ = store.items(queue=Queue.RATE)
+    push(telling, store, a_rubric())
+    telling.submit("sim-anna", one, {"verdict": "correct", "accuracy": 99})
+    assert len(pull(telling, store, a_rubric()).rejected) == 1
+    telling.submit("sim-ben", two, a_rate_answer())
+    assert len(pull(telling, store, a_rubric()).rejected) == 1
+    telling.submit("sim-anna", one, a_rate_answer())
+    report = pull(telling, store, a_rubric())
+    assert (report.new, report.rejected, telling.reads[-1]) == (1, (), "rate since")
+
+
+def test_a_renamed_or_deleted_reviewer_keeps_their_ratings(store: Store, telling: DeskInMemory) -> None:
+    one, two, *_ = store.items(queue=Queue.RATE)
+    push(telling, store, a_rubric())
+    telling.submit("sim-anna", one, a_rate_answer())
+    pull(telling, store, a_rubric())
+    telling.people[a_reviewer("sim-anna").id] = "sim-anna-maria"
+    telling.submit("sim-anna", two, a_rate_answer())
+    pull(telling, store, a_rubric())
+    assert [reviewer.name for reviewer in store.reviewers()] == ["sim-anna-maria"]
+    telling.delete_user("sim-anna")
+    telling.submit("sim-ben", one, a_rate_answer())
+    report = pull(telling, store, a_rubric())
+    assert (report.new, report.deleted, report.kept, len(store.live_ratings())) == (1, 0, 2, 3)

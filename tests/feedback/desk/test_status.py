@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from feedback.config import QueueConfig
 from feedback.desk.push import push
 from feedback.desk.status import status
+from feedback.desk.sync import sync
 from feedback.errors import DeskRefused
-from feedback.schemas import Queue
+from feedback.measures import Measured
+from feedback.schemas import Queue, VerdictValue
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
 from tests.people import a_rate_answer, a_rubric
@@ -45,3 +48,15 @@ def test_items_that_no_reviewer_can_see_are_counted(store: Store, desk: DeskInMe
 def test_without_a_workspace_it_says_to_run_setup(store: Store) -> None:
     with pytest.raises(DeskRefused, match="run `redpen review setup` first"):
         status(DeskInMemory(), store)
+
+
+def test_it_tells_the_pace_and_what_is_to_be_settled(store: Store, desk: DeskInMemory) -> None:
+    double = next(item for item in store.items() if item.reviews == 2)
+    sync(desk, store, a_rubric(), QueueConfig())
+    desk.submit("sim-anna", double, a_rate_answer(VerdictValue.CORRECT))
+    desk.submit("sim-ben", double, a_rate_answer(VerdictValue.INCORRECT))
+    sync(desk, store, a_rubric(), QueueConfig())
+    found = status(desk, store, now=desk.now)
+    assert (found.to_settle, [(one.round, one.ratings) for one in found.pace.rounds]) == (1, [(1, 2)])
+    assert isinstance(found.pace.reviews_per_day, Measured)
+    assert found.pace.reviews_per_day.n == 2
