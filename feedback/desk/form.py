@@ -73,6 +73,8 @@ class Form:
     def spans(self, text: str) -> tuple[Span, ...]:
         """The marked parts of the text, in characters, in the order of the text."""
         value = self._left.pop(SPANS, None) or []
+        if not value:
+            return ()  # looking where each character stands takes longer than all the rest
         positions, marks = Positions(text), {mark.value: mark for mark in self._rubric.marks}
         found = []
         for one in value if isinstance(value, list) else [value]:
