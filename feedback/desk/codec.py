@@ -105,7 +105,7 @@ def encode_answer(answer: RateAnswer | RankAnswer, *, item: ReviewItem, completi
     values: dict[str, Any]
     match answer:
         case RateAnswer():
-            positions = Positions(completions[item.completion_ids[0]].text)
+            positions = Positions(completions[item.completion_ids[0]].text if answer.spans else "")
             places = [(span.label, *positions.on_page(span.start, span.end)) for span in answer.spans]
             spans = [{"label": label, "start": start, "end": end} for label, start, end in places]
             flags = [flag.value for flag in answer.flags]
