@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,7 +44,8 @@ def desk() -> DeskInMemory:
 @pytest.fixture
 def real(appliance: Running, request: pytest.FixtureRequest) -> Iterator[ArgillaDesk]:
     """A workspace of this test's own."""
-    made = connect(DeskConfig(workspace=request.node.name[:60]), url=appliance.url, api_key=appliance.api_key)
+    name = re.sub(r"\W+", "-", request.node.name)[:60]
+    made = connect(DeskConfig(workspace=name), url=appliance.url, api_key=appliance.api_key)
     yield made
     made.close()
 

@@ -16,10 +16,11 @@ from feedback.desk.push import drafts, push
 from feedback.desk.setup import setup
 from feedback.desk.status import status
 from feedback.errors import DeskRefused, InvalidInput
-from feedback.rubric import Criterion
+from feedback.rubric import Criterion, read_rubric
 from feedback.schemas import Flag, Queue, RankAnswer, RateAnswer, ReviewItem, Span
 from feedback.store.store import Store
 from tests.feedback.desk.people_of_argilla import new_annotator
+from tests.feedback.desk.test_rubrics import READY, filled, page
 from tests.people import a_completion, a_prompt, a_rate_answer, a_rate_item, a_rubric
 
 if TYPE_CHECKING:
@@ -137,6 +138,24 @@ def test_what_is_submitted_is_pulled_and_what_is_changed_or_withdrawn_follows(
     owner.delete(f"/records/{record_of(owner, store, one)['id']}").raise_for_status()
     assert pull(real, store, a_rubric()).deleted == 1
     assert [rating.answer for rating in store.live_ratings()] == [ranking]
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
+def test_argilla_takes_every_ready_rubric(
+        path: Path, real: ArgillaDesk, store: Store, owner: httpx.Client, clients: Callable[[str], httpx.Client]) -> None:
+    rubric, item = read_rubric(path), store.items(queue=Queue.RATE)[0]
+    real.create_workspace()
+    assert push(real, store, rubric, [item]).pushed == 1
+    assert push(real, store, rubric, [item]).already == 1
+    values = {name: {"value": value} for name, value in filled(page(rubric)).items()}
+    (place,) = store.pushed()[item.id]
+    person = new_annotator(owner, f"sim-{path.stem}", real.workspace)
+    sent = {"items": [{"record_id": place.split("/")[1], "status": "submitted", "values": values}]}
+    assert clients(person["api_key"]).post("/me/responses/bulk", json=sent).json()["items"][0]["error"] is None
+    assert (pull(real, store, rubric).new, pull(real, store, rubric).datasets_read) == (1, ())
+    answer = store.live_ratings()[0].answer
+    assert isinstance(answer, RateAnswer)
+    assert answer.criteria == {one.name: one.scale[0] for one in rubric.criteria}
 
 
 def test_status_counts_as_argilla_does(real: ArgillaDesk, store: Store, respond: Callable[..., None]) -> None:
