@@ -71,10 +71,11 @@ def _rating_of(name: str) -> Callable[[RateAnswer], Value | None]:
 
 
 def _ratings(contents: Contents, read: Callable[[RateAnswer], Value | None]) -> Ratings:
-    shown = {item.id: item.completion_ids[0] for item in contents.items if item.queue is Queue.RATE}
+    # Who settles an item sees what was said before, so agreeing with it says nothing.
+    shown = {item.id: item.completion_ids[0] for item in contents.items if item.queue is Queue.RATE and not item.settles}
     values: dict[str, dict[str, Value]] = {}
     for rating in sorted(contents.ratings, key=lambda row: (row.submitted_at, row.id)):
-        if isinstance(rating.answer, RateAnswer) and (value := read(rating.answer)) is not None:
+        if rating.item_id in shown and isinstance(rating.answer, RateAnswer) and (value := read(rating.answer)) is not None:
             values.setdefault(shown[rating.item_id], {})[rating.reviewer_id] = value
     return values
 

@@ -13,7 +13,7 @@ from feedback.desk.codec import RecordDraft, record_of
 from feedback.desk.desk import Dataset, Desk
 from feedback.desk.routing import Router
 from feedback.desk.rubrics import remember
-from feedback.desk.setup import plan_datasets, versions
+from feedback.desk.setup import place_for, plan_datasets
 from feedback.errors import DeskRefused, StoreError
 from feedback.ids import ItemId
 from feedback.rubric import Rubric
@@ -51,19 +51,26 @@ def push(desk: Desk, store: Store, rubric: Rubric, items: Iterable[ReviewItem] |
     for step in plan_datasets(desk, rubric, {kind_of(item) for item in wanted}) if wanted else []:
         step.apply()
     datasets = desk.datasets() if wanted else {}
+    place_of = partial(_place_of, datasets, rubric)
     there = _there(store, datasets)
     new = [item for item in wanted if not _is_there(item, there)]
     if router is not None:
-        router.prepare(versions(datasets, name)[-1] for name in {kind_of(item).name for item in new})
+        router.prepare(place_of(kind) for kind in {kind_of(item) for item in new})
     counts: dict[str, int] = {}
     with progress("Pushing", total=len(new)) as advance:
         for kind, group in groupby(new, key=kind_of):
-            dataset = versions(datasets, kind.name)[-1]
+            dataset = place_of(kind)
             for batch in _batches(list(group)):
                 _push_batch(desk, store, batch, rubric=rubric, dataset=dataset, router=router)
                 counts[dataset.name] = counts.get(dataset.name, 0) + len(batch)
                 advance(len(batch))
     return PushReport(pushed=len(new), already=len(wanted) - len(new), datasets=counts)
+
+
+def _place_of(datasets: Mapping[str, Dataset], rubric: Rubric, kind: layout.Kind) -> Dataset:
+    found = place_for(datasets, layout.layouts(rubric, [kind])[0])
+    assert found is not None, f"the plan that was applied made the dataset {kind.name}"
+    return found
 
 
 def _there(store: Store, datasets: Mapping[str, Dataset]) -> dict[ItemId, set[str]]:

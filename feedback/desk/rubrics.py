@@ -22,13 +22,14 @@ RULE = ("Wording may change, optional questions may be added, and a required one
 def remember(store: Store, rubric: Rubric, *, at: datetime | None = None) -> int:
     """Note that reviewers work under this rubric now, and return its version, from 1.
 
-    Raises InvalidInput when ratings exist and it does not go on from the rubric before; nothing is noted then.
+    Raises InvalidInput when it does not go on from the newest rubric that there are ratings under; nothing is noted then.
     """
     told = versions(store)
     if told and told[-1].hash == rubric.hash:
         return len(told)
-    problems = list(incompatible(told[-1], rubric)) if told else []
-    if problems and store.has_ratings():
+    used = {rating.rubric for rating in store.ratings()}
+    before = next((one for one in reversed(told) if one.hash in used), None)
+    if before is not None and (problems := list(incompatible(before, rubric))):
         told_why = (f"rubric.yaml: {problem}, and there are ratings under the rubric before" for problem in problems)
         raise InvalidInput([*told_why, RULE])
     store.append_event(KIND, {"hash": rubric.hash, "rubric": rubric.model_dump(mode="json")}, actor="redpen review",

@@ -48,7 +48,7 @@ def plan_datasets(desk: Desk, rubric: Rubric, kinds: Iterable[Kind]) -> list[Ste
         steps = [Step(f"create the workspace {desk.workspace!r}", desk.create_workspace)]
         return steps + [_create(desk, layout) for layout in wanted]
     present = desk.datasets()
-    problems = [problem for layout in wanted for problem in _conflicts(desk, newest(present, layout.name), layout)]
+    problems = [problem for layout in wanted for problem in _conflicts(desk, place_for(present, layout), layout)]
     if problems:
         raise InvalidInput(problems)
     return [step for layout in wanted for step in _steps(desk, present, layout)]
@@ -60,9 +60,12 @@ def versions(present: Mapping[str, Dataset], name: str) -> list[Dataset]:
                   key=lambda one: version_of(one.name)[1])
 
 
-def newest(present: Mapping[str, Dataset], name: str) -> Dataset | None:
-    """The dataset that takes new records of a kind; None when there is none yet."""
-    return next(reversed(versions(present, name)), None)
+def place_for(present: Mapping[str, Dataset], layout: Layout) -> Dataset | None:
+    """The dataset that new records of a kind go to: the newest that asks what the layout asks, else the newest of all; None
+    when there is none yet."""
+    found = versions(present, layout.name)
+    fitting = [one for one in found if one.layout and asked(one.layout) == asked(layout)]
+    return next(reversed(fitting or found), None)
 
 
 def _create(desk: Desk, layout: Layout) -> Step:
@@ -71,14 +74,15 @@ def _create(desk: Desk, layout: Layout) -> Step:
 
 
 def _steps(desk: Desk, present: Mapping[str, Dataset], layout: Layout) -> list[Step]:
-    found = newest(present, layout.name)
+    found = place_for(present, layout)
     if found is None:
         return [_create(desk, layout)]
     if not found.ready:
         remove = Step(f"remove the dataset {found.name!r}, whose creation was interrupted", lambda: desk.delete_dataset(found))
         return [remove, _create(desk, replace(layout, name=found.name))]
     if found.layout is None or asked(found.layout) != asked(layout):
-        return [_create(desk, replace(layout, name=f"{layout.name}-v{version_of(found.name)[1] + 1}"))]
+        number = version_of(versions(present, layout.name)[-1].name)[1] + 1
+        return [_create(desk, replace(layout, name=f"{layout.name}-v{number}"))]
     layout = replace(layout, name=found.name)
     if not _same(found.layout, layout):
         text = f"bring guidelines, titles and descriptions of the dataset {layout.name!r} up to rubric.yaml"

@@ -13,6 +13,9 @@ from feedback.desk.routing import Router
 from feedback.rubric import Rubric
 from feedback.store.store import Store
 
+FOLLOWED_UP = "follow_up"
+"""The store's mark of the ratings and settings for which everything was asked; written last, so that a stop loses nothing."""
+
 
 @dataclass(frozen=True)
 class Exchanged:
@@ -26,7 +29,8 @@ class Exchanged:
 def sync(desk: Desk, store: Store, rubric: Rubric, queues: QueueConfig, *, router: Router | None = None) -> Exchanged:
     """Push, pull, and ask for further reviews where those that came in leave a verdict open."""
     pushed, pulled = push(desk, store, rubric, router=router), pull(desk, store, rubric)
-    if not (pulled.new or pulled.changed or pulled.deleted):
+    seen = f"{store.count_ratings()} {queues.model_dump_json()}"
+    if store.mark(FOLLOWED_UP) == seen:
         return Exchanged(pushed, pulled, FollowUp(again=0, to_settle=0))
     asked = follow_up(store, rubric, queues, router=router)
     new = [item for item in store.items() if item.settles or item.again] if asked.to_settle or asked.again else []
@@ -34,4 +38,5 @@ def sync(desk: Desk, store: Store, rubric: Rubric, queues: QueueConfig, *, route
         push(desk, store, rubric, new, router=router)
     if router is not None and queues.adjudicators and asked.to_settle:
         router.assign(store, {item.id: queues.adjudicators for item in new if item.settles})
+    store.set_mark(FOLLOWED_UP, seen)
     return Exchanged(pushed, pulled, asked)

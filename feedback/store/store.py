@@ -164,10 +164,10 @@ class Store:
         query = sa.select(tables.ratings.c.body).order_by(tables.ratings.c.number)
         return self._read(query.where(*_submitted(tables.ratings, until)), Rating)
 
-    def has_ratings(self) -> bool:
-        """Somebody rated something."""
+    def count_ratings(self) -> int:
+        """How many versions of ratings there are; it only grows."""
         with transaction(self._engine, writing=False) as connection:
-            return connection.execute(sa.select(tables.ratings.c.number).limit(1)).first() is not None
+            return int(connection.execute(sa.select(sa.func.count()).select_from(tables.ratings)).scalar_one())
 
     def latest_of(self, ids: Collection[ItemId]) -> list[Rating]:
         """The highest version of each reviewer's answer to these items, tombstones included."""

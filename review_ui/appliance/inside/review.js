@@ -2,7 +2,7 @@
    Texts are only read and typed; nothing that a model wrote becomes part of the document's structure. */
 (() => {
   "use strict";
-  const MOST_WORDS = 3000;
+  const MOST_WORDS = 2000;
   const NAME = "redpen-difference";
 
   const answers = () => {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from feedback.aggregation.agreement import agreement
 from feedback.aggregation.verdicts import aggregate
 from feedback.config import QueueConfig
+from feedback.desk.pull import pull
 from feedback.desk.sync import Exchanged, sync
 from feedback.schemas import Queue, RateAnswer, ReviewItem, VerdictValue
 from feedback.store.snapshot import gather
@@ -101,3 +103,21 @@ def test_a_split_ranking_is_settled_with_the_rankings_before_it_in_sight(desk: D
     assert go(desk, store, QueueConfig()).asked.to_settle == 1
     (settling,) = [one for one in store.items() if one.settles]
     assert ", then " in desk.held["settle-rank-of-2"][1][settling.id].draft.fields["earlier"]
+
+
+def test_a_stop_between_pull_and_follow_up_loses_nothing(desk: DeskInMemory, store: Store, double: ReviewItem) -> None:
+    go(desk, store)
+    answer(desk, double, RIGHT, WRONG)
+    pull(desk, store, a_rubric())  # and then the process ends
+    assert go(desk, store, QueueConfig()).asked.to_settle == 1
+
+
+def test_who_settles_an_item_counts_for_no_agreement(desk: DeskInMemory, store: Store, double: ReviewItem) -> None:
+    go(desk, store)
+    answer(desk, double, RIGHT, WRONG)
+    go(desk, store, QueueConfig())
+    before = agreement(gather(store, store.live_ratings(), a_rubric()))
+    (settling,) = [item for item in store.items() if item.settles]
+    desk.submit("sim-9", settling, WRONG)
+    pull(desk, store, a_rubric())
+    assert agreement(gather(store, store.live_ratings(), a_rubric())) == before

@@ -142,6 +142,16 @@ def test_better_wording_and_an_optional_question_go_on_as_a_new_version(desk: De
     assert [rating.rubric for rating in store.live_ratings()] == [a_rubric().hash, a_rubric().hash, longer.hash]
 
 
+def test_an_optional_question_that_nobody_answered_may_go_again(desk: DeskInMemory, store: Store) -> None:
+    first, second, third = store.items(queue=Queue.RATE)[:3]
+    push(desk, store, a_rubric(), [first])
+    desk.submit("sim-anna", first, a_rate_answer())
+    pull(desk, store, a_rubric())
+    push(desk, store, a_rubric().model_copy(update={"criteria": (*a_rubric().criteria, OPTIONAL)}), [second])
+    assert push(desk, store, a_rubric(), [first, second, third]).datasets == {"rate": 1}
+    assert set(desk.datasets()) == {"rate", "rate-v2"}
+
+
 @pytest.mark.parametrize(("change", "told"), [
     ({"criteria": a_rubric().criteria[1:]}, "the question 'accuracy' is gone"),
     ({"criteria": (Criterion(name="accuracy", title="A", scale=(1, 2)), *a_rubric().criteria[1:])}, "'accuracy' has the answers"),
