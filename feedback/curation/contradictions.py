@@ -68,8 +68,9 @@ def _stance(text: str) -> str | None:
 
 
 def _told(exact: Counter[str]) -> Counter[str]:
-    """The numbers and code alone."""
-    return Counter({word: 1 for word in exact if word not in NEGATIONS and any(each.isalnum() for each in word)})
+    """The numbers and code alone, without what was masked."""
+    return Counter({word: 1 for word in exact
+                    if word not in NEGATIONS and not word.startswith("<") and any(each.isalnum() for each in word)})
 
 
 def _said(counts: Mapping[str, int]) -> str:

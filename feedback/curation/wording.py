@@ -12,6 +12,7 @@ from collections import Counter
 
 _TOKEN = re.compile(
     r"`([^`\n]{1,200})`"                          # code, kept as one word
+    r"|<[a-z]+(?:_[a-z]+)*_\d{1,6}>"              # personal data, masked
     r"|(?<!\w)-(?=\d)"                            # a minus sign
     r"|[+*/=<>%#&@$\u20ac\u00a3^~|]"              # signs that change what is asked
     r"|\w+(?:\.\w+)*"                            # words, numbers, dotted and underscored names

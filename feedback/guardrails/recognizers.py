@@ -139,8 +139,9 @@ def _is_phone(text: str, found: Found) -> bool:
     written = text[found.start:found.end]
     if _DATE.search(written) or text[max(0, found.start - 1):found.start] in {".", "/", "_", "-"}:
         return False
-    return written.startswith(("+", "00", "(")) or bool(_PHONE_WORD.search(text[max(0, found.start - NEARBY):found.start])) \
-        or (len(re.findall(r"\d[\s().-]+(?=\d)", written)) >= 2 and not re.search(r"\d\.\d", written))
+    if re.match(r"\+|00|\(\+?\d{1,5}\)", written) or _PHONE_WORD.search(text[max(0, found.start - NEARBY):found.start]):
+        return True
+    return len(re.findall(r"\d[\s().-]+(?=\d)", written)) >= 2 and not re.search(r"\d\.\d", written)
 
 
 def _is_public(text: str, found: Found) -> bool:
@@ -150,7 +151,7 @@ def _is_public(text: str, found: Found) -> bool:
     except ValueError:
         return False
     if address.version == 6:
-        return address in ipaddress.ip_network("2000::/3")
+        return address.is_global and address in ipaddress.ip_network("2000::/3")
     return address.is_global and not _VERSION_WORD.search(text[:found.start])
 
 

@@ -13,7 +13,8 @@ TODAY = date(2026, 1, 1)
 
 @pytest.mark.parametrize(("one", "other"), [
     ("Yes, you can.", "No, that is impossible."), ("It takes 5 days.", "Usually 14 days, I think."),
-    ("The default is `None`.", "It is `True` by default."), ("You may open the box.", "You may not open the box.")])
+    ("The default is `None`.", "It is `True` by default."), ("You may open the box.", "You may not open the box."),
+    ("Ask <EMAIL_123456>, 5 days.", "We need 14 days, my name is Ann.")])
 def test_answers_that_cannot_both_be_right_disagree(one: str, other: str) -> None:
     assert len(list(disagreements([one, other]))) == 1
 
