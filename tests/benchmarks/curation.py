@@ -31,7 +31,8 @@ from feedback.schemas import Message, Prompt
 
 MODULES = (
     "argparse", "asyncio.base_events", "asyncio.streams", "collections", "concurrent.futures", "csv", "ctypes", "datetime",
-    "decimal", "difflib", "email.message", "email.policy", "fractions", "functools", "heapq", "http.client", "http.cookiejar", "imaplib",
+    "decimal", "difflib", "email.message", "email.policy", "fractions", "functools", "heapq", "http.client", "http.cookiejar",
+    "imaplib",
     "inspect", "ipaddress", "json", "logging", "mailbox", "multiprocessing", "optparse", "os", "pathlib", "pickle", "platform",
     "random", "re", "shutil", "smtplib", "socket", "sqlite3", "ssl", "statistics", "string", "subprocess", "tarfile", "tempfile",
     "textwrap", "threading", "typing", "unittest", "urllib.request", "uuid", "xml.dom.minidom", "zipfile")
@@ -151,7 +152,8 @@ def _most_of(text: str, chance: Random) -> str:
 FIRST = ("Alice", "Bruno", "Chiara", "Dmitri", "Elena", "Farid", "Grace", "Hiroshi", "Ingrid", "Javier", "Katarzyna", "Liam",
          "Mariam", "Nikhil", "Olivia", "Pedro", "Quentin", "Rosa", "Stefan", "Tomoko", "Uma", "Viktor", "Wendy", "Yusuf", "Zoe")
 LAST = ("Anderson", "Bianchi", "Clarke", "Dubois", "Evans", "Fischer", "Garcia", "Hansen", "Ivanov", "Johnson", "Kowalski",
-        "Lopez", "Martin", "Nakamura", "O'Brien", "Patel", "Rossi", "Schmidt", "Taylor", "Usman", "Vargas", "Weber", "Young", "Zimmermann")
+        "Lopez", "Martin", "Nakamura", "O'Brien", "Patel", "Rossi", "Schmidt", "Taylor", "Usman", "Vargas", "Weber", "Young",
+        "Zimmermann")
 
 
 def made_up(kind: PiiKind, chance: Random) -> str:
