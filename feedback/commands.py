@@ -67,7 +67,7 @@ def curate(snapshot: Snapshot, out: Annotated[Path | None, typer.Argument(help="
     settings = read_settings(project)
     if (out is None) != dry_run:
         raise typer.BadParameter("name the folder to write, or give --dry-run" if out is None else "--dry-run writes no folder")
-    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings))
+    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings), writes=not dry_run)
     if out is not None:
         _tell(stage.run(settings.curation, snapshot=snapshot, out=out, aids=aids), out, json)
         return
@@ -90,7 +90,7 @@ def documents(file: Annotated[Path, typer.Argument(help="JSON Lines of text, and
     settings = read_settings(project)
     if (out is None) != dry_run:
         raise typer.BadParameter("name the folder to write, or give --dry-run" if out is None else "--dry-run writes no folder")
-    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings))
+    aids = gather_aids(settings.curation, project=project, held_out=held_out_prompts(project, settings), writes=not dry_run)
     config = stage.DocumentsStage(curation=settings.curation, today=datetime.now(UTC).date())
     if out is not None:
         _tell(stage.run(config, path=file, out=out, aids=aids), out, json)

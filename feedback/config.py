@@ -168,7 +168,7 @@ class CurationConfig(Strict):
     contamination_words: int = Field(default=8, ge=3)
     """Words in a row that count as one passage."""
     contamination_share: Share = 0.5
-    """Share of such passages of a held-out text that must recur."""
+    """Share of such passages of a held-out text that must recur; of a text with up to 3 of them, all."""
     contradictions: Literal["off", "flag"] = "flag"
     """Accepted answers to one question that disagree, and answers whose date has passed."""
     moderation: Literal["off", "flag"] = "flag"

@@ -11,7 +11,7 @@ from feedback.config import CurationConfig
 from feedback.curation.terminology import Terminology, read_terminology
 from feedback.curation.unicode_repair import can_repair
 from feedback.errors import MissingPart
-from feedback.guardrails.pii import Masker, make_masker, project_key, why_none
+from feedback.guardrails.pii import KEY_FILE, Masker, make_masker, project_key, why_none
 from feedback.guardrails.recognizers import INSTALL
 from feedback.ids import content_hash
 from feedback.schemas import Prompt
@@ -39,14 +39,15 @@ class Aids:
                 "held_out": content_hash("prompts", sorted({prompt.id for prompt in self.held_out}))}
 
 
-def gather_aids(config: CurationConfig, *, project: Path | None, held_out: Sequence[Prompt] = ()) -> Aids:
-    """What a project's configuration asks for. Without a project placeholders come from a key that everybody knows.
+def gather_aids(config: CurationConfig, *, project: Path | None, held_out: Sequence[Prompt] = (), writes: bool = True) -> Aids:
+    """What a project's configuration asks for. Without a project placeholders come from a key that everybody knows, and so do
+    those of a dry run (`writes` is false) where the project has no key yet.
 
     Raises MissingPart when personal data must be masked and the packages for it are missing, InvalidInput for a bad file.
     """
     reason = why_none(config.pii)
     masks = config.pii.look != "off" and reason is None
-    masker = make_masker(config.pii, project_key(project) if project else NO_PROJECT_KEY) if masks else None
+    masker = make_masker(config.pii, _key(project, writes=writes)) if masks else None
     terms = read_terminology((project or Path()) / config.terminology) if config.terminology else None
     if config.languages and config.language != "off" and find_spec("py3langid") is None:
         raise MissingPart(f"curation.languages: py3langid is not installed; {INSTALL}, or leave curation.languages empty")
@@ -56,3 +57,7 @@ def gather_aids(config: CurationConfig, *, project: Path | None, held_out: Seque
     if config.repair_unicode and not can_repair():
         said.append(f"Unicode was not repaired: ftfy is not installed; {INSTALL}")
     return Aids(masker=masker, terminology=terms, held_out=tuple(held_out), said=tuple(said))
+
+
+def _key(project: Path | None, *, writes: bool) -> bytes:
+    return project_key(project) if project and (writes or (project / KEY_FILE).exists()) else NO_PROJECT_KEY

@@ -16,6 +16,8 @@ from feedback.schemas import Prompt
 
 SHORTEST = 4
 """Words below which a text says too little to be found again."""
+FEW = 3
+"""Passages up to which a text must recur as a whole."""
 COMMON = 10
 """Families; a passage found in more of them is common property."""
 
@@ -64,11 +66,16 @@ class HeldOutTexts:
         for passage in _of_sizes(words(text), self._sizes):
             for at in self._where.get(passage, ()):
                 hits[at] = hits.get(at, 0) + 1
-        found = [(count / self._texts[at].own, -at) for at, count in hits.items() if count >= share * self._texts[at].own]
+        found = [(count / self._texts[at].own, -at) for at, count in hits.items() if count >= _needed(self._texts[at].own, share)]
         if not found:
             return None
         most, at = max(found)
         return Overlap(prompt=self._texts[-at].prompt, part=self._texts[-at].part, share=most)
+
+
+def _needed(own: int, share: float) -> float:
+    """Passages that must recur. Of a short text all: half of one is soon shared by a question about something else."""
+    return own if own <= FEW else share * own
 
 
 def _texts(prompt: Prompt) -> Iterator[tuple[str, str]]:

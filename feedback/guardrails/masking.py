@@ -119,7 +119,8 @@ def project_mask(project: Path, config: PiiConfig) -> SnapshotMask | None:
         return None
     if config.look == "off" or not config.mask:
         return None
-    masker = make_masker(config, project_key(project))
+    # What is only pointed out is looked for in curation; here it would cost a language model's time for nothing.
+    masker = make_masker(config.model_copy(update={"flag": ()}), project_key(project))
     return SnapshotMask(masker) if masker else None
 
 

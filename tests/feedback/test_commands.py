@@ -141,6 +141,7 @@ def test_what_people_read_is_a_line_and_a_table(project: Path) -> None:
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(project: Path) -> None:
     redpen("seal", "--dir", project, "--out", project / "sealed")
+    (project / "pii.key").unlink(missing_ok=True)
     before = sorted(path.name for path in project.rglob("*"))
     card = redpen("curate", project / "sealed", "--dry-run")["card"]
     assert card["dropped"]["completion"] == {"over-long": 1}

@@ -40,6 +40,13 @@ def test_another_question_about_the_same_thing_is_not() -> None:
     assert held_out().overlap("", share=0.5) is None
 
 
+def test_a_short_question_about_another_thing_is_not() -> None:
+    asked = Prompt.of([Message(role="user", content="`os.popen`: how many people read its source last week?")])
+    index = HeldOutTexts([asked], everything=[], size=8)
+    assert index.overlap("`copy.copy`: how many people read its source last week?", share=0.5) is None
+    assert index.overlap("Tell me, `os.popen`: how many people read its source last week?", share=0.5) is not None
+
+
 def test_what_more_than_ten_families_say_is_common() -> None:
     shared = [(f"family-{at}", SECRET) for at in range(11)]
     assert held_out(*shared[:10]).overlap(SECRET, share=0.5) is not None
