@@ -10,7 +10,7 @@ from statistics import fmean
 from alignment.curves.apart import Parted
 from alignment.curves.checks import chosen_collapsing, length_exploitation, pairs_too_easy, said, wrong_reference
 from alignment.curves.pairs import JudgedPair, PairReadings, Reading, WatchedPair
-from alignment.curves.pictures import groups, policy_charts, reward_charts
+from alignment.curves.pictures import groups, policy_charts, reward_charts, right
 from sft.curves.chart import Chart
 from sft.curves.checks import overfitting, repeats, thrown_about, too_few
 from sft.curves.curve import History
@@ -20,8 +20,9 @@ from sft.curves.report import CurvesReport, sorted_outcomes
 FEWEST_PAIRS = 40
 """Pairs below which a run's curves say little."""
 NOTES = (
-    "Rewards are beta times the log-ratio to the reference. Accuracy and margin of the pairs trained on are those of each batch "
-    "before its step; those set apart are means over families that this run never trains on.",
+    "Rewards are beta times the log-ratio to the reference; the table's unscaled margins are log-ratios in nats. Accuracy and "
+    "margin of the pairs trained on are those of each batch before its step; those set apart are means over families that this "
+    "run never trains on.",
     "KL to the reference is estimated as the mean fall of the reviewed answers' log-probability: right where those answers were "
     "sampled from the reference, and off where people wrote them.",
 )
@@ -91,7 +92,7 @@ def _ended(history: History, readings: PairReadings, *, policy: bool) -> dict[st
 
 
 def _accuracy(reading: Reading) -> float:
-    return fmean(margin > 0 for margin in reading.margins)
+    return fmean(map(right, reading.margins))
 
 
 def _lengths(pairs: Sequence[WatchedPair]) -> dict[str, float]:

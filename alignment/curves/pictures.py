@@ -21,7 +21,7 @@ def policy_charts(history: History, readings: PairReadings, *, beta: float) -> l
     return [
         chart("Loss", [line(history, "loss", "trained on"), _apart(readings, "set apart", readings.loss)],
               hint="below ln 2, the dashed line", compare=math.log(2)),
-        chart("Accuracy", [line(history, "rewards/accuracies", "trained on"), _apart(readings, "set apart", _right)],
+        chart("Accuracy", [line(history, "rewards/accuracies", "trained on"), _apart(readings, "set apart", right)],
               hint="share of pairs ordered as people did", compare=0.5),
         chart("Margin", [line(history, "rewards/margins", "trained on"),
                          _apart(readings, "set apart", lambda m: m * readings.scale)], hint="rewards, chosen minus rejected"),
@@ -42,7 +42,7 @@ def reward_charts(history: History, readings: PairReadings) -> list[Chart | None
     return [
         chart("Loss", [line(history, "loss", "trained on"), _apart(readings, "set apart", readings.loss)],
               hint="without the pairs' margins where set apart", compare=math.log(2)),
-        chart("Accuracy", [line(history, found["accuracy"], "trained on"), _apart(readings, "set apart", _right)],
+        chart("Accuracy", [line(history, found["accuracy"], "trained on"), _apart(readings, "set apart", right)],
               hint="share of pairs ordered as people did", compare=0.5),
         chart("Margin", [line(history, found["margin"], "trained on"), _apart(readings, "set apart", lambda m: m)],
               hint="rewards, chosen minus rejected"),
@@ -60,8 +60,9 @@ def _apart(readings: PairReadings, label: str, value: Callable[[float], float]) 
     return Series(label, points, "third")
 
 
-def _right(margin: float) -> float:
-    return float(margin > 0)
+def right(margin: float) -> float:
+    """1 for a pair in the right order, half for one that is not ordered at all."""
+    return 1.0 if margin > 0 else 0.5 if margin == 0 else 0.0
 
 
 def _drift(history: History, nats: float) -> Series:
@@ -99,6 +100,6 @@ def _length_key(pair: WatchedPair) -> str:
 
 def _figures(name: str, rows: Sequence[tuple[WatchedPair, float]]) -> GroupFigures:
     return GroupFigures(group=name, rows=len(rows), figures={
-        "accuracy": fmean(margin > 0 for _, margin in rows), "margin": fmean(margin for _, margin in rows),
+        "accuracy": fmean(right(margin) for _, margin in rows), "unscaled_margin": fmean(margin for _, margin in rows),
         "chosen_tokens": fmean(pair.chosen_tokens for pair, _ in rows),
         "rejected_tokens": fmean(pair.rejected_tokens for pair, _ in rows)})

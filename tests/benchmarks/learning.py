@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["speed", "noise"])
     parser.add_argument("--desk", default="pocket", help="pocket, smollm2, or a model's folder")
+    parser.add_argument("--pretrain", type=int, default=220, help="steps of the pocket model; fewer know less")
     parser.add_argument("--rankings", type=int, default=120, help="trained on")
     parser.add_argument("--held-out", type=int, default=80, help="rankings judged at the end")
     parser.add_argument("--k", type=int, default=4, help="answers of each ranking")
@@ -57,7 +58,7 @@ class Desk:
         rankings = true_rankings(asked.rankings + asked.held_out, size=asked.k, seed=seed)
         self.asked, self.folder, self.seed = asked, folder, seed
         self.train, self.judge = rankings[:asked.rankings], rankings[asked.rankings:]
-        self.model = ModelConfig(base=base_of(asked.desk), device="cpu", max_length=256, threads=1)
+        self.model = ModelConfig(base=base_of(asked.desk, asked.pretrain), device="cpu", max_length=256, threads=1)
         self.runs = 0
 
     def trained(self, rows: Sequence[RankedSet], **changes: object) -> tuple[float, float, int]:
@@ -123,13 +124,13 @@ def log_probabilities(model, tokenizer, rankings: Sequence[RankedSet]) -> list[l
     return completion_logps(model, trees, budget=2048)
 
 
-def base_of(desk: str) -> str:
+def base_of(desk: str, steps: int) -> str:
     """The base's folder; the pocket model is built on first use."""
     if desk != "pocket":
         return desk
     from review_ui.demo import pocket
 
-    return str(pocket.ensure())
+    return str(pocket.ensure(pocket.Recipe(steps=steps)))
 
 
 def expanded(rows: Sequence[RankedSet]) -> list[PreferencePair]:
