@@ -17,6 +17,7 @@ from feedback.training_sets.weights import times
 from sft.adapters import input_hash, parent_id, save_adapter
 from sft.chat import Encoded, encoder
 from sft.config import ModelConfig, SftConfig
+from sft.curves.demonstrations import report_demonstrations
 from sft.model import Base, load_base, set_threads
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments
@@ -61,6 +62,7 @@ def run(config: SftStage, *, training_sets: Path, parent: Path | None = None, re
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="sft",
                          training_sets=sets, weights=trained.weights)
+            report_demonstrations(draft.folder, trainer.state.log_history, rows.examples)
     return read_manifest(out)
 
 

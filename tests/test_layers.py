@@ -44,7 +44,7 @@ ORDER = {
     "feedback.training_sets": ("split", "settings", "material", "rewrites", "weights", "sft", "judged_apart", "kto",
                                "preferences", "rankings", "augment", "card", "write", "trl_rows", "dataset_card",
                                "export", "hub"),
-    "sft.curves": ("curve", "finding", "checks", "chart", "report", "readings"),
+    "sft.curves": ("curve", "finding", "checks", "chart", "report", "readings", "demonstrations"),
     "alignment.curves": ("apart", "pairs", "checks", "pictures", "judged", "watch"),
     "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),

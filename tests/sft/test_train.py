@@ -53,7 +53,7 @@ def test_a_policy_says_what_it_was_shown_on_prompts_it_never_saw(base, trained):
 def test_the_folder_holds_the_adapter_its_curve_and_counts_and_no_scratch(trained):
     manifest = read_manifest(trained)
     assert [record.path for record in manifest.outputs] == [
-        "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "adapter/policy.json"]
+        "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "adapter/policy.json", "report.html", "report.json"]
     assert not (trained / "scratch").exists()
     assert manifest.counts == {"read": 24, "replay_available": 0, "replayed": 0, "dropped_too_long": 0, "trained": 24,
                                "steps": 25}
