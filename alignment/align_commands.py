@@ -26,6 +26,7 @@ def train_dpo(
     base: BaseModel = None,
     parent: Annotated[Path | None, typer.Option(help="Adapter folder whose training goes on; usually the SFT stage's.")] = None,
     reference: Annotated[Path | None, typer.Option(help="Adapter folder of another reference than the parent.")] = None,
+    replay: Annotated[list[Path] | None, typer.Option(help="Earlier training sets to mix in; may be given again.")] = None,
     config: Config = None,
     overrides: Overrides = None,
     as_json: Json = False,
@@ -35,7 +36,7 @@ def train_dpo(
     from sft.stage_config import stage_config
 
     stage = stage_config(dpo.DpoStage, file=config, base=base, overrides=overrides or [])
-    made = dpo.run(stage, training_sets=training_sets, parent=parent, reference=reference, out=out)
+    made = dpo.run(stage, training_sets=training_sets, parent=parent, reference=reference, replay=replay or [], out=out)
     if as_json:
         print_json(made)
     else:

@@ -32,6 +32,8 @@ class DpoConfig(RankedConfig):
     """With fewer pairs the round skips the stage."""
     watched_share: float = Field(default=0.1, ge=0, lt=0.5)
     """Share of training families that are watched, not trained on, to see overfitting; none with fewer than 100 families."""
+    replay_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of rows taken from earlier rounds' training sets, against forgetting what they taught."""
     trainer: dict[str, Any] = {}
     """Any field of TRL's DPOConfig. With `engine: ranked` a batch counts rankings, not pairs."""
 

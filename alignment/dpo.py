@@ -19,7 +19,10 @@ from feedback.errors import StageRefused
 from feedback.lineage import Draft, Manifest, read_manifest
 from feedback.schemas import PreferencePair, RankedSet
 from sft.adapters import check_base, input_hash, parent_id, read_policy, save_adapter
+from sft.chat import encoder
+from sft.lora_starts import ROWS_SEEN
 from sft.model import Base, is_exact, load_base, set_threads
+from sft.replay import Mixed, mixed
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments
 from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
@@ -51,37 +54,57 @@ class Start:
     """The adapter to stay close to; None for the parent itself."""
 
 
-def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference: Path | None = None, out: Path) -> Manifest:
+def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference: Path | None = None,
+        replay: Sequence[Path] = (), out: Path) -> Manifest:
     """Train the parent's adapter on `training_sets`/rankings.jsonl (engine `trl`: pairs.jsonl) and write it to `out`/adapter.
 
-    The reference is a frozen copy of the parent (without one, the base), or the adapter `reference`. Raises NothingToDo without
-    a pair that fits, InvalidInput for rows that prefer nothing, StageRefused when the first loss shows a wrong reference or
-    when training came to nothing.
+    Rows of the earlier training sets `replay` make up `dpo.replay_share` of the whole. The reference is a frozen copy of the
+    parent (without one, the base), or the adapter `reference`. Raises NothingToDo without a pair that fits, InvalidInput for
+    rows that prefer nothing, StageRefused when the first loss shows a wrong reference or when training came to nothing.
     """
     ranked = config.dpo.engine == "ranked"
-    parted = set_apart(read_ranked_sets(training_sets) if ranked else read_pairs(training_sets), share=config.dpo.watched_share)
+    mixture = rows_of(config.dpo, training_sets, replay, seed=config.seed)
+    parted = set_apart(list(mixture.rows), share=config.dpo.watched_share)
     rows = parted.trained
     sets = sets_hash(training_sets)
     adapters = {name: path for name, path in (("parent", parent), ("reference", reference)) if path}
-    inputs = {"training_sets": sets} | {name: input_hash(path) for name, path in adapters.items()}
+    inputs = {"training_sets": sets} | {f"replay_{i}": sets_hash(folder) for i, folder in enumerate(replay)}
+    inputs |= {name: input_hash(path) for name, path in adapters.items()}
     with writing_together(out, stage="dpo", inputs=inputs, config=config) as draft:
         draft.threads = set_threads(config.model)
         base = load_base(config.model)
-        model = start_adapter(base, parent, config.lora, seed=config.seed)
+        model = start_adapter(base, parent, config.lora, seed=config.seed, rows=_seen(rows, base))
         start = Start(base=base, model=model, parent=parent, reference=reference)
-        trainer = _ranked_trainer(config, start, rows, draft) if ranked else _stock_trainer(config, start, rows, draft)
+        trainer = (_ranked_trainer if ranked else _stock_trainer)(config, start, rows, draft)
+        if replay:
+            draft.counts |= {name: mixture.counts[name] for name in ("replay_available", "replayed")}
         loss = first_loss(trainer, type(trainer).plain_loss if ranked else dpo_pairs.plain_loss, moved=reference is not None)
         refuse_wrong_reference(loss, tolerance=TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED)
         watch = watch_policy(trainer, parted, tokenizer=base.tokenizer, max_length=config.model.max_length, beta=config.dpo.beta,
                              moved=reference is not None)
-        train(trainer, draft, title="DPO")
+        trained = train(trainer, draft, title="DPO")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="dpo",
-                         training_sets=sets)
+                         training_sets=sets, weights=trained.weights)
             watch.write(draft)
             if ranked:
                 (draft.logs / RECORD).write_text(json.dumps(trainer.record(), indent=1) + "\n", encoding="utf-8")
     return read_manifest(out)
+
+
+def rows_of(config: DpoConfig, training_sets: Path, replay: Sequence[Path], *, seed: int) -> Mixed[Any]:
+    """The rankings (engine `trl`: pairs) of this round, with those of earlier ones that make up `replay_share`."""
+    read: Callable[[Path], list[Any]] = read_ranked_sets if config.engine == "ranked" else read_pairs
+    old = [row for folder in replay for row in read(folder)]
+    return mixed(read(training_sets), old, share=config.replay_share, seed=seed, what="DPO")
+
+
+def _seen(rows: Sequence[Any], base: Base) -> list[list[int]]:
+    """Token ids of answers that an initialisation may look at: the first of each row."""
+    encode = encoder(base.tokenizer)
+    texts = [(row.messages, row.completions[0] if isinstance(row, RankedSet) else row.chosen) for row in rows[:ROWS_SEEN]]
+    encoded = [encode(messages, text) for messages, text in texts]
+    return [one.prompt + one.completion for one in encoded]
 
 
 def _ranked_trainer(config: DpoStage, start: Start, rows: Sequence[RankedSet], draft: Draft) -> Any:

@@ -187,7 +187,15 @@ def dpo(r: Round) -> Path | None:
     stage = stage_of.DpoStage(model=config.model, lora=config.lora, dpo=config.dpo, seed=r.seed)
     parent = r.at(SFT) / "adapter" if r.done(SFT) else r.champion_adapter
     return made(r.at(DPO), stage, [r.at(SETS), *_adapter_hash(parent)], lambda: stage_of.run(
-        stage, training_sets=r.at(SETS), parent=parent, reference=_initial_reference(r), out=r.at(DPO)))
+        stage, training_sets=r.at(SETS), parent=parent, reference=_initial_reference(r), replay=_dpo_replay(r), out=r.at(DPO)))
+
+
+def _dpo_replay(r: Round) -> list[Path]:
+    """Training sets of the rounds that the champion has learned from, those with preferences; none unless they are asked for."""
+    if r.project.config.dpo.replay_share == 0:
+        return []
+    earlier = [r.project.round(number) / SETS for number in r.learned_rounds]
+    return [folder for folder in earlier if read_rows(folder / "pairs.jsonl", PreferencePair)]
 
 
 def _adapter_hash(adapter: Path | None) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from feedback.errors import InvalidInput, NothingToDo
-from feedback.ids import content_hash
 from feedback.jsonl import read_rows
 from feedback.lineage import Manifest, read_manifest
 from feedback.schemas import Message, SftExample
@@ -19,6 +18,7 @@ from sft.chat import Encoded, encoder
 from sft.config import ModelConfig, SftConfig
 from sft.curves.demonstrations import report_demonstrations
 from sft.model import Base, load_base, set_threads
+from sft.replay import mixed
 from sft.silence import quiet
 from sft.trainer_args import Recipe, is_main_process, trainer_arguments
 from sft.training import StageConfig, build, sets_hash, start_adapter, train, without_preparation, writing_together
@@ -102,12 +102,10 @@ def read_examples(training_sets: Path, replay: Sequence[Path], *, share: float, 
     new = read_rows(training_sets / ROWS, SftExample)
     if not new:
         raise NothingToDo(f"{training_sets / ROWS}: no demonstrations; accept answers or write rewrites, then run again")
-    fresh = {row.id for row in new}
-    old = {row.id: row for folder in replay for row in read_rows(folder / ROWS, SftExample) if row.id not in fresh}
-    wanted = len(old) if share >= 1 else round(len(new) * share / (1 - share))
-    chosen = sorted(old.values(), key=lambda row: content_hash("replay", [seed, row.id]))[:wanted]
     raise_unusable(training_sets / ROWS, new, _problem)
-    return Rows(examples=(*new, *chosen), counts={"read": len(new), "replay_available": len(old), "replayed": len(chosen)})
+    old = [row for folder in replay for row in read_rows(folder / ROWS, SftExample)]
+    made = mixed(new, old, share=share, seed=seed, what="SFT")
+    return Rows(examples=made.rows, counts=made.counts)
 
 
 def _problem(row: SftExample) -> str | None:

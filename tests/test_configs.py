@@ -19,7 +19,7 @@ from feedback.training_sets.augment import Templates
 from sft.config import ModelConfig
 
 ROOT = Path(configs.__file__).parent
-FOREIGN = ("deploy",)
+FOREIGN = ("deploy", "accelerate")
 """Folders of files that another program defines and reads; each has tests of its own."""
 FILES = sorted(path for path in ROOT.rglob("*.yaml") if path.relative_to(ROOT).parts[0] not in FOREIGN)
 KINDS: dict[str, type[Strict]] = {"project": ProjectConfig, "rubric": Rubric, "terminology": Terminology,

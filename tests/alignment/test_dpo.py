@@ -215,3 +215,13 @@ def test_settings_of_one_engine_are_refused_with_the_other(base, sets, tmp_path)
         stage(base, engine="trl", ranked={"losses": ["ipo"]})
     with pytest.raises(InvalidInput, match=r"dpo\.trainer\.loss_type is \['ipo'\].*set dpo\.losses"):
         dpo.run(stage(base, loss_type=["ipo"]), training_sets=sets, parent=None, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("engine", ["ranked", "trl"])
+def test_preferences_of_earlier_rounds_are_mixed_in_by_their_share(base, sets, tmp_path, engine):
+    earlier = training_sets(tmp_path / "earlier", pairs=[pair(f"old{i}", "yes", "no way") for i in range(20)])
+    manifest = dpo.run(stage(base, engine=engine, ranked={"replay_share": 0.2}, max_steps=1), training_sets=sets, parent=None,
+                       replay=[earlier], out=tmp_path / "out")
+    # 16 new rows are four fifths of 20.
+    assert (manifest.counts["replay_available"], manifest.counts["replayed"]) == (20, 4)
+    assert set(manifest.inputs) == {"training_sets", "replay_0"}
