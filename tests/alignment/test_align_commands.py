@@ -33,7 +33,8 @@ def test_a_policy_is_trained_against_the_reward_ensemble_and_says_how_far_it_wen
     run("reward", "--training-sets", sets, "--base", base, "--out", tmp_path / "reward", *SMALL, "reward.trainer.max_steps=4",
         "reward.trainer.learning_rate=1e-2", "reward.ensemble=2")
     (tmp_path / "prompts.jsonl").write_text("".join(f'{{"prompt": "q{i}"}}\n' for i in range(12)))
-    settings = ["sampling.max_new_tokens=8", "rl.watched=4", "rl.trainer.max_steps=2", "rl.max_disagreement=1000", "rl.max_kl=1000"]
+    settings = ["sampling.max_new_tokens=8", "rl.watched=4", "rl.trainer.max_steps=2", "rl.max_disagreement=1000",
+                "rl.max_kl=1000"]
     found = json.loads(run("rl", "--prompts", tmp_path / "prompts.jsonl", "--reward", tmp_path / "reward", "--training-sets",
                            sets, "--base", base, "--out", tmp_path / "rl", "--json", *SMALL, *settings))
     metrics = found["metrics"]
