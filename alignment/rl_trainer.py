@@ -161,9 +161,10 @@ class _Watch:
         self.begun_with = adapter_weights(self.trainer.model)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Judge the mean of the last steps; a reason ends the run."""
+        """Judge the mean of the last steps, and the divergence of the newest; a reason ends the run."""
         self.recent = [*self.recent, figures_of(self.trainer._metrics["train"])][-WINDOW:]
-        self.reason = self.judged(mean(self.recent))
+        # The divergence only grows: its mean would lag behind the bound.
+        self.reason = self.judged(mean(self.recent).model_copy(update={"kl": self.recent[-1].kl}))
         if self.reason is None:
             self.good, self.good_step = self.begun_with, state.global_step - 1
         else:

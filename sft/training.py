@@ -82,8 +82,10 @@ def start_adapter(base: Base, parent: Path | None, lora: LoraConfig, *, seed: in
                   rows: Sequence[Sequence[int]] = ()) -> Any:
     """The PeftModel to train: the parent's adapter continued, or a fresh one whose random half the seed decides.
 
-    `rows` are token ids that some initialisations look at.
+    `rows` are token ids that some initialisations look at; a reward model has none to show, and starts by default then.
     """
+    if task == "reward" and lora.init == "eva":
+        lora = lora.model_copy(update={"init": "default"})
     with quiet():
         from transformers import set_seed
 

@@ -97,6 +97,11 @@ def test_what_does_not_fit_together_is_refused_when_the_file_is_read(settings, p
         LoraConfig.model_validate(settings)
 
 
+def test_a_reward_model_starts_by_default_where_a_policy_looks_at_rows(base):
+    model = start_adapter(load_base(tiny_config(base), task="reward"), None, LoraConfig(r=4, init="eva"), seed=0, task="reward")
+    assert all(not weight.any() for name, weight in model.named_parameters() if "lora_B" in name)
+
+
 def test_eva_without_rows_is_refused(base):
     with pytest.raises(InvalidInput, match=r"lora\.init is eva, which looks at training rows"):
         new_adapter(load_base(tiny_config(base)), LoraConfig(init="eva"))
