@@ -1,4 +1,4 @@
-"""`redpen round`, `redpen policy`, `redpen verify`."""
+"""`redpen round`, `redpen policy`, `redpen verify`, and the lead's `redpen feedback quarantine`."""
 
 from __future__ import annotations
 
@@ -204,6 +204,29 @@ def export(policy: Annotated[str, typer.Argument(help="A policy id, or `champion
     from alignment import export as exporting
 
     typer.echo(str(exporting.export(_project(folder), policy, out, merge=merge)))
+
+
+def quarantine(
+    reviewer: Annotated[str, typer.Argument(help="The reviewer's name, or id.")],
+    reason: Reason,
+    lift: Annotated[bool, typer.Option(help="Let their ratings count again.")] = False,
+    folder: Dir = Path("."),
+    as_json: Json = False,
+) -> None:
+    """Let a reviewer's ratings count for nothing, or lift that. Needs a lead's Argilla API key (ARGILLA_API_KEY)."""
+    from datetime import UTC, datetime
+
+    from alignment import leads
+    from feedback.store.quarantine import decide
+
+    project = _project(folder)
+    lead = leads.identify(project)
+    with project.open_store() as store:
+        event = decide(store, reviewer, lift=lift, actor=lead, reason=reason, at=datetime.now(UTC))
+    if as_json:
+        print_json({"reviewer": reviewer, "event": event.kind, "actor": lead, "reason": reason})
+    else:
+        typer.echo(f"{reviewer}: {event.kind} by {lead}; it counts from the next snapshot on")
 
 
 def verify(

@@ -205,7 +205,7 @@ def aggregate(
     snapshot: Annotated[Path | None, typer.Argument(help="A sealed or curated snapshot.")] = None,
     ratings: Annotated[Path | None, typer.Option("--ratings", help="Instead: a JSONL file of item, reviewer and value.")] = None,
     gold: Annotated[Path | None, typer.Option(help="With --ratings: a JSONL file of item and value that is known.")] = None,
-    method: Annotated[str, typer.Option(help="With --ratings: reliability, or majority.")] = "reliability",
+    method: Annotated[str, typer.Option(help="reliability, majority, dawid-skene, one-coin or mace.")] = "reliability",
     json: Json = False,
 ) -> None:
     """Conclude verdicts from ratings."""
@@ -244,25 +244,37 @@ def _aggregate_snapshot(folder: Path, json: bool) -> None:
 
     verdicts = run(read_snapshot(folder))
     if json:
-        print_json({"verdicts": verdicts.rate, "rank_verdicts": verdicts.rank})
+        print_json({"verdicts": verdicts.rate, "rank_verdicts": verdicts.rank, "beside_majority": verdicts.beside_majority,
+                    "left_out": verdicts.left_out})
         return
     rated = Counter(verdict.outcome.value if verdict.outcome else "undecided" for verdict in verdicts.rate)
     pairs = Counter(pair.outcome.value for verdict in verdicts.rank for pair in verdict.pairs)
     print_table(["rated answers", "count"], sorted(rated.items()))
     print_table(["compared pairs", "count"], sorted(pairs.items()))
+    print_table(["beside a plain majority", "answers"], list(verdicts.beside_majority.items()))
+    print_table(["ratings left out", "count"], list(verdicts.left_out.items()))
 
 
 @feedback_app.command()
-def agreement(snapshot: Snapshot, seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0, json: Json = False) -> None:
+def agreement(snapshot: Snapshot, seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+              by: Annotated[str | None, typer.Option(help="For each topic, round or week apart.")] = None,
+              json: Json = False) -> None:
     """Krippendorff's alpha of every question reviewers answer, with its interval, or why there is none."""
+    from feedback.aggregation.agreement import SLICES, agreement_by
     from feedback.aggregation.agreement import agreement as run
     from feedback.store.snapshot import read_snapshot
 
-    figures = run(read_snapshot(snapshot), seed=seed)
+    part = next((each for each in SLICES if each == by), None)
+    if by is not None and part is None:
+        raise typer.BadParameter(f"--by is {by!r}; use {', '.join(SLICES)}")
+    contents = read_snapshot(snapshot)
+    figures, slices = run(contents, seed=seed), agreement_by(contents, part, seed=seed) if part else {}
     if json:
-        print_json({"agreement": figures})
-    else:
-        print_table(["question", "alpha", "from", "to", "items"], [[name, *_cells(figure)] for name, figure in figures.items()])
+        print_json({"agreement": figures} | ({"by": slices} if part else {}))
+        return
+    for name, found in {"all": figures, **slices}.items():
+        print_table(["question", "alpha", "from", "to", "items"], [[asked, *_cells(figure)] for asked, figure in found.items()],
+                    title=name if part else None)
 
 
 def _cells(figure: Measured | Unscored) -> list[str]:

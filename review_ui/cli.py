@@ -12,11 +12,12 @@ import sys
 import typer
 
 from alignment.align_commands import align_app
-from alignment.commands import policy_app, round_app, verify
+from alignment.commands import policy_app, quarantine, round_app, verify
 from alignment.sampling_commands import generate
 from feedback.commands import feedback_app
 from feedback.errors import RedpenError
 from feedback.review_commands import review_app
+from feedback.weigh_commands import integrity, reviewers
 from review_ui.appliance.commands import server_app
 from review_ui.demo.commands import demo
 from review_ui.project.commands import doctor, init, serve
@@ -33,6 +34,9 @@ for name, group in (("review", review_app), ("feedback", feedback_app), ("sft", 
                     ("round", round_app), ("policy", policy_app), ("server", server_app)):
     app.add_typer(group, name=name)
 app.command()(verify)
+# A quarantine is approved by a lead, as rounds are, and so it stands in alignment.
+for command in (reviewers, integrity, quarantine):
+    feedback_app.command()(command)
 
 
 def main() -> None:

@@ -8,17 +8,17 @@ Krippendorff (2011), Computing Krippendorff's Alpha-Reliability. Legend: U items
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feedback.aggregation.votes import DECIDING
+from feedback.aggregation.questions import Answers, Question, latest_answers, questions
 from feedback.measures import Figure, Measured, Unscored
-from feedback.schemas import Queue, RateAnswer
+from feedback.schemas import Rating
 from feedback.store.snapshot import Contents
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -27,6 +27,9 @@ Level = Literal["nominal", "ordinal", "interval"]
 Value: TypeAlias = str | float
 Ratings: TypeAlias = Mapping[str, Mapping[str, Value]]
 """Item -> reviewer -> value."""
+
+Slice = Literal["topic", "round", "week"]
+SLICES: tuple[Slice, ...] = ("topic", "round", "week")
 
 CONFIDENCE = 0.95
 
@@ -55,28 +58,44 @@ def krippendorff_alpha(ratings: Ratings, level: Level, *, seed: int = 0, resampl
 def agreement(contents: Contents, *, seed: int = 0) -> dict[str, Figure]:
     """Alpha by question: the verdict and both flags (nominal), then each criterion of the rubric (ordinal).
 
-    Who cannot tell gave no verdict, and is left out of that one.
+    Who cannot tell gave no verdict, and is left out of that one; so is a number outside the scale. Quarantined reviewers count
+    here as well: that they disagree is what agreement shows.
     """
-    questions: dict[str, tuple[Level, Callable[[RateAnswer], Value | None]]] = {
-        "verdict": ("nominal", lambda answer: answer.verdict.value if answer.verdict in DECIDING else None),
-        "hallucinated": ("nominal", lambda answer: str(answer.hallucinated)),
-        "abstains": ("nominal", lambda answer: str(answer.abstains))}
-    for criterion in contents.rubric.criteria:
-        questions[criterion.name] = ("ordinal", _rating_of(criterion.name))
-    return {name: krippendorff_alpha(_ratings(contents, read), level, seed=seed) for name, (level, read) in questions.items()}
-
-
-def _rating_of(name: str) -> Callable[[RateAnswer], Value | None]:
-    return lambda answer: answer.criteria.get(name)
-
-
-def _ratings(contents: Contents, read: Callable[[RateAnswer], Value | None]) -> Ratings:
     # Who settles an item sees what was said before, so agreeing with it says nothing.
-    shown = {item.id: item.completion_ids[0] for item in contents.items if item.queue is Queue.RATE and not item.settles}
+    settling = {item.id for item in contents.items if item.settles}
+    answers = latest_answers(contents, [row for row in contents.ratings if row.item_id not in settling])
+    level: dict[bool, Level] = {True: "ordinal", False: "nominal"}
+    return {question.name: krippendorff_alpha(_ratings(question, answers), level[question.ordered], seed=seed)
+            for question in questions(contents.rubric)}
+
+
+def agreement_by(contents: Contents, part: Slice, *, seed: int = 0) -> dict[str, dict[str, Figure]]:
+    """The same for each topic, round, or week in which the ratings came, sorted; slice -> question -> alpha."""
+    topic = {prompt.id: prompt.topic or "no topic" for prompt in contents.prompts}
+    items = {item.id: item for item in contents.items}
+
+    def slice_of(rating: Rating) -> str:
+        item = items[rating.item_id]
+        match part:
+            case "topic":
+                return topic[item.prompt_id]
+            case "round":
+                return f"round {item.round:04d}"
+            case "week":
+                year, week, _ = rating.submitted_at.isocalendar()
+                return f"{year}-W{week:02d}"
+
+    slices: dict[str, list[Rating]] = {}
+    for rating in contents.ratings:
+        slices.setdefault(slice_of(rating), []).append(rating)
+    return {name: agreement(replace(contents, ratings=tuple(slices[name])), seed=seed) for name in sorted(slices)}
+
+
+def _ratings(question: Question, answers: Answers) -> Ratings:
     values: dict[str, dict[str, Value]] = {}
-    for rating in sorted(contents.ratings, key=lambda row: (row.submitted_at, row.id)):
-        if rating.item_id in shown and isinstance(rating.answer, RateAnswer) and (value := read(rating.answer)) is not None:
-            values.setdefault(shown[rating.item_id], {})[rating.reviewer_id] = value
+    for (completion, reviewer), answer in answers.items():
+        if (value := question.read(answer)) is not None:
+            values.setdefault(completion, {})[reviewer] = value if question.ordered else str(value)
     return values
 
 

@@ -1,22 +1,28 @@
-"""Verdicts from a ratings file: every reviewer alike, or each weighed by how they rate."""
+"""Verdicts from a ratings file: each reviewer weighed by how they rate, or all alike; the majority is told beside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
 import numpy as np
 
+from feedback.aggregation.bearing import suspects
+from feedback.aggregation.manners import Numbers
+from feedback.aggregation.methods import crowd
 from feedback.aggregation.ratings_file import Name, RatingsFile, Value
-from feedback.aggregation.reliability import Panel, weigh
-from feedback.aggregation.votes import tally
+from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.votes import Tally, tally
 from feedback.config import Share, Strict
 from feedback.errors import InvalidInput
-from feedback.intervals import clopper_pearson
-from feedback.measures import Measured
+from feedback.intervals import clopper_pearson, wilson
+from feedback.measures import Figure, Measured, Unscored
 
-Method = Literal["reliability", "majority"]
-METHODS: tuple[Method, ...] = ("reliability", "majority")
+Method = Literal["reliability", "majority", "dawid-skene", "one-coin", "mace"]
+METHODS: tuple[Method, ...] = ("reliability", "majority", "dawid-skene", "one-coin", "mace")
+
+NO_SCALE = Unscored(reason="labels, or a method that knows no scale")
 
 DECIDING_ODDS = 1.5
 """An item is decided when its likeliest value is this many times as probable as the next."""
@@ -31,6 +37,8 @@ class FileVerdict(Strict):
     most_likely: Value
     probability: Share
     """Of `most_likely`, given all ratings."""
+    majority: Value | None
+    """What most said, everybody counted alike; None when two or more share the lead."""
 
 
 class FileReviewer(Strict):
@@ -44,6 +52,14 @@ class FileReviewer(Strict):
     low: Share | None
     high: Share | None
     """Ends of the 95 % interval."""
+    with_majority: Figure
+    """How often the others' majority says the same."""
+    severity: Figure
+    """On a scale: mean of the ratings minus what they should be, in levels. Below 0 is strict."""
+    spread: Figure
+    """On a scale: standard deviation around that, in levels."""
+    proposed: bool
+    """What they say has next to no bearing on the truth, or is one label throughout: a person should look at it."""
 
 
 class FileVerdicts(Strict):
@@ -54,6 +70,8 @@ class FileVerdicts(Strict):
     reviewers: tuple[FileReviewer, ...]
     ratings: int
     """Ratings that count: one for each item and reviewer."""
+    against_majority: int
+    """Items that are decided otherwise than by a majority."""
     repeated: int
     """Lines that a later line of the same item and reviewer replaced."""
 
@@ -62,75 +80,126 @@ def aggregate_file(file: RatingsFile, *, method: Method = "reliability",
                    known: Mapping[str | int, str | float] | None = None) -> FileVerdicts:
     """Verdicts on every item and figures on every reviewer, each sorted by name.
 
-    `known`: items whose value is certain; reviewers are measured by them as well. The majority makes no use of it.
+    `known`: items whose value is certain; reviewers are measured by them as well. Only `reliability` makes use of it.
     Raises InvalidInput for a known value outside the scale.
     """
-    items = sorted({item for item, _ in file.values}, key=_order)
-    reviewers = sorted({reviewer for _, reviewer in file.values}, key=_order)
-    verdicts, figures = (_by_majority(file, items, reviewers) if method == "majority"
-                         else _by_reliability(file, items, reviewers, known or {}))
+    table = _Table.of(file)
+    plain = [tally(list(votes.values()), labels=file.scale) for votes in table.votes]
+    match method:
+        case "majority":
+            verdicts = [FileVerdict(item=item, outcome=found.outcome, most_likely=found.most_likely,
+                                    probability=found.probability, majority=found.outcome)
+                        for item, found in zip(table.items, plain, strict=True)]
+            figures = [_reviewer(table, reviewer) for reviewer in table.reviewers]
+        case "reliability":
+            weighed = weigh(table.panel, known=table.known(known or {}))
+            verdicts = _decided(table, weighed.truth, weighed.likeliest.tolist(), plain)
+            figures = _figures(table, weighed)
+        case "dawid-skene" | "one-coin" | "mace":
+            found_by_crowd = crowd(table.panel, method)
+            verdicts = _decided(table, found_by_crowd.truth, found_by_crowd.truth.argmax(axis=1).tolist(), plain)
+            figures = [_reviewer(table, reviewer, wilson(float(found_by_crowd.right[at]), int(found_by_crowd.given[at])))
+                       for at, reviewer in enumerate(table.reviewers)]
+        case _:
+            assert_never(method)
+    against = sum(row.outcome != row.majority for row in verdicts if row.outcome is not None and row.majority is not None)
     return FileVerdicts(method=method, verdicts=tuple(verdicts), reviewers=tuple(figures), ratings=len(file.values),
-                        repeated=file.repeated)
+                        against_majority=against, repeated=file.repeated)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A ratings file as indices, items and reviewers sorted by name."""
+
+    items: tuple[str | int, ...]
+    reviewers: tuple[str | int, ...]
+    scale: Sequence[str | float]
+    votes: tuple[Mapping[str | int, str | float], ...]
+    """By item: what each reviewer said."""
+    panel: Panel
+
+    @classmethod
+    def of(cls, file: RatingsFile) -> _Table:
+        items = sorted({item for item, _ in file.values}, key=_order)
+        reviewers = sorted({reviewer for _, reviewer in file.values}, key=_order)
+        row, column = ({name: at for at, name in enumerate(names)} for names in (items, reviewers))
+        label = {value: at for at, value in enumerate(file.scale)}
+        # In a fixed order, so that sums of floats, and the last digit with them, do not depend on the file's.
+        keys = sorted(file.values, key=lambda key: (row[key[0]], column[key[1]]))
+        votes: list[dict[str | int, str | float]] = [{} for _ in items]
+        for item, reviewer in keys:
+            votes[row[item]][reviewer] = file.values[item, reviewer]
+        panel = Panel(item=np.array([row[item] for item, _ in keys]), reviewer=np.array([column[who] for _, who in keys]),
+                      label=np.array([label[file.values[key]] for key in keys]), items=len(items), reviewers=len(reviewers),
+                      labels=len(file.scale), ordered=file.ordered)
+        return cls(items=tuple(items), reviewers=tuple(reviewers), scale=file.scale, votes=tuple(votes), panel=panel)
+
+    def of_reviewer(self, reviewer: str | int) -> Iterator[Mapping[str | int, str | float]]:
+        """What everybody said about each item that this one rated."""
+        column = self.reviewers.index(reviewer)
+        for item in self.panel.item[self.panel.reviewer == column].tolist():
+            yield self.votes[item]
+
+    def known(self, known: Mapping[str | int, str | float]) -> dict[int, int]:
+        """Item -> label by index. Raises InvalidInput for a value outside the scale."""
+        label = {value: at for at, value in enumerate(self.scale)}
+        if strange := [f"{item!r}: {value!r}" for item, value in known.items() if value not in label]:
+            raise InvalidInput(f"known values outside the scale {list(self.scale)}: {', '.join(strange)}")
+        row = {item: at for at, item in enumerate(self.items)}
+        return {row[item]: label[value] for item, value in known.items() if item in row}
 
 
 def _order(name: str | int) -> tuple[bool, str | int]:
     return isinstance(name, str), name
 
 
-def _by_reliability(file: RatingsFile, items: Sequence[str | int], reviewers: Sequence[str | int],
-                    known: Mapping[str | int, str | float]) -> tuple[list[FileVerdict], list[FileReviewer]]:
-    row, column = {item: at for at, item in enumerate(items)}, {reviewer: at for at, reviewer in enumerate(reviewers)}
-    label = {value: at for at, value in enumerate(file.scale)}
-    if strange := [f"{item!r}: {value!r}" for item, value in known.items() if value not in label]:
-        raise InvalidInput(f"known values outside the scale {list(file.scale)}: {', '.join(strange)}")
-    # In a fixed order, so that sums of floats, and the last digit with them, do not depend on the file's.
-    keys = sorted(file.values, key=lambda key: (row[key[0]], column[key[1]]))
-    panel = Panel(item=np.array([row[item] for item, _ in keys]), reviewer=np.array([column[reviewer] for _, reviewer in keys]),
-                  label=np.array([label[file.values[key]] for key in keys]), items=len(items), reviewers=len(reviewers),
-                  labels=len(file.scale), ordered=file.ordered)
-    weighed = weigh(panel, known={row[item]: label[value] for item, value in known.items() if item in row})
-    likeliest = weighed.likeliest.tolist()
-    verdicts = [_decide(item, file.scale, weighed.truth[at].tolist(), likeliest[at]) for at, item in enumerate(items)]
-    n = np.bincount(panel.reviewer, minlength=len(reviewers))
-    figures = [FileReviewer(reviewer=reviewer, n=int(n[at]), accuracy=float(weighed.accuracy[at]), low=float(weighed.low[at]),
-                            high=float(weighed.high[at])) for at, reviewer in enumerate(reviewers)]
-    return verdicts, figures
+def _decided(table: _Table, truth: Numbers, likeliest: Sequence[int], plain: Sequence[Tally[str | float]]) -> list[FileVerdict]:
+    return [_decide(item, table.scale, truth[at].tolist(), likeliest[at], plain[at].outcome)
+            for at, item in enumerate(table.items)]
 
 
-def _decide(item: str | int, scale: Sequence[str | float], probabilities: Sequence[float], likeliest: int) -> FileVerdict:
+def _decide(item: str | int, scale: Sequence[str | float], probabilities: Sequence[float], likeliest: int,
+            majority: str | float | None) -> FileVerdict:
     first = probabilities[likeliest]
     second = max((value for at, value in enumerate(probabilities) if at != likeliest), default=0.0)
     likely = scale[likeliest]
     return FileVerdict(item=item, outcome=likely if first >= DECIDING_ODDS * second else None, most_likely=likely,
-                       probability=min(1.0, first))
+                       probability=min(1.0, first), majority=majority)
 
 
-def _by_majority(file: RatingsFile, items: Sequence[str | int],
-                 reviewers: Sequence[str | int]) -> tuple[list[FileVerdict], list[FileReviewer]]:
-    votes: dict[str | int, dict[str | int, str | float]] = {item: {} for item in items}
-    for (item, reviewer), value in file.values.items():
-        votes[item][reviewer] = value
-    verdicts = []
-    for item in items:
-        found = tally(list(votes[item].values()), labels=file.scale)
-        verdicts.append(FileVerdict(item=item, outcome=found.outcome, most_likely=found.most_likely,
-                                    probability=found.probability))
-    return verdicts, [_agreement_of(reviewer, votes.values(), file.scale) for reviewer in reviewers]
+def _figures(table: _Table, weighed: Weighed) -> list[FileReviewer]:
+    odd = suspects(table.panel, weighed)
+    return [_reviewer(table, reviewer, _trait(table, weighed, weighed.manners.accuracy, at), proposed=bool(odd[at]),
+                      severity=_on_scale(table, weighed, weighed.manners.severity, at),
+                      spread=_on_scale(table, weighed, weighed.manners.spread, at))
+            for at, reviewer in enumerate(table.reviewers)]
 
 
-def _agreement_of(reviewer: str | int, votes: Iterable[Mapping[str | int, str | float]],
-                  scale: Sequence[str | float]) -> FileReviewer:
-    """How often the others' majority says the same."""
-    n, same = 0, []
-    for by in votes:
-        if reviewer not in by:
-            continue
+def _on_scale(table: _Table, weighed: Weighed, trait: Numbers, reviewer: int) -> Figure:
+    return _trait(table, weighed, trait, reviewer) if weighed.manners.ordered else NO_SCALE
+
+
+def _trait(table: _Table, weighed: Weighed, trait: Numbers, reviewer: int) -> Figure:
+    value = float(weighed.posterior[reviewer] @ trait)
+    low, high = (float(weighed.quantile(trait, part)[reviewer]) for part in (0.025, 0.975))
+    # The posterior lies on a grid of manners, so its mean may fall just outside the quantiles.
+    return Measured(value=value, n=int((table.panel.reviewer == reviewer).sum()), low=min(low, value), high=max(high, value),
+                    method="posterior of the reviewer model")
+
+
+def _reviewer(table: _Table, reviewer: str | int, accuracy: Figure | None = None, *, severity: Figure = NO_SCALE,
+              spread: Figure = NO_SCALE, proposed: bool = False) -> FileReviewer:
+    """Without a model's accuracy, it is how often the others' majority says the same."""
+    n, alike = 0, []
+    for by in table.of_reviewer(reviewer):
         n += 1
         others = [value for other, value in by.items() if other != reviewer]
-        outcome = tally(others, labels=scale).outcome if others else None
+        outcome = tally(others, labels=table.scale).outcome if others else None
         if outcome is not None:
-            same.append(outcome == by[reviewer])
-    figure = clopper_pearson(sum(same), len(same))
-    if not isinstance(figure, Measured):
-        return FileReviewer(reviewer=reviewer, n=n, accuracy=None, low=None, high=None)
-    return FileReviewer(reviewer=reviewer, n=n, accuracy=figure.value, low=figure.low, high=figure.high)
+            alike.append(outcome == by[reviewer])
+    majority = clopper_pearson(sum(alike), len(alike))
+    figure = accuracy or majority
+    measured = figure if isinstance(figure, Measured) else None
+    return FileReviewer(reviewer=reviewer, n=n, accuracy=measured and min(1.0, measured.value), low=measured and measured.low,
+                        high=measured and min(1.0, measured.high), with_majority=majority, severity=severity, spread=spread,
+                        proposed=proposed)

@@ -85,6 +85,7 @@ class Asked:
     """Where each of these completions stands in `weighed`."""
     column: Mapping[ReviewerId, int]
     """Where each reviewer stands in it."""
+    panel: Panel
     weighed: Weighed
 
     def chances(self, completion: CompletionId, *, prior: bool = True) -> Mapping[Value, float]:
@@ -136,4 +137,4 @@ def ask(question: Question, answers: Answers, gold: Iterable[GoldAnswer]) -> Ask
                   labels=len(question.scale), ordered=question.ordered)
     known = {row[each.completion_id]: label[value] for each in gold
              if each.completion_id in row and (value := question.known(each)) is not None}
-    return Asked(question=question, by=by, row=row, column=column, weighed=weigh(panel, known=known))
+    return Asked(question=question, by=by, row=row, column=column, panel=panel, weighed=weigh(panel, known=known))

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from feedback.aggregation.manners import Manners, Numbers, of_labels, of_scale
 
-PULL = 20.0
-"""Imagined reviewers who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as well."""
+PULL, SCALE_PULL = 20.0, 3.0
+"""Imagined reviewers who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as well. On
+a scale there are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
 UNEVEN = 2.0
 """How many times larger than by chance the differences between labels must be before what is common starts to count."""
 TELLING = 2
@@ -148,7 +149,8 @@ class _Messages:
             self._judge_some(first, last, others, keep)
         # Strict and lenient stay equally common: that all reviewers are lenient cannot be told from good answers.
         learned = (self.posterior + self.posterior[:, self.manners.mirror]).sum(axis=0) / 2
-        self.share = (learned + PULL * self.manners.share) / (len(self.posterior) + PULL)
+        pull = SCALE_PULL if self.manners.ordered else PULL
+        self.share = (learned + pull * self.manners.share) / (len(self.posterior) + pull)
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""

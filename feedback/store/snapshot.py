@@ -129,6 +129,14 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
     return read_manifest(out)
 
 
+def contents_now(store: Store, rubric: Rubric) -> Contents:
+    """Every live rating of a store as it is now, of any purpose and round. Raises NothingToDo without one."""
+    live = store.live_ratings()
+    if not live:
+        raise NothingToDo(_nothing(store, None, None))
+    return gather(store, live, rubric)
+
+
 def gather(store: Store, live: Sequence[Rating], rubric: Rubric, *, until: datetime | None = None) -> Contents:
     """These ratings with everything that they are about, and who of their reviewers was in quarantine then."""
     items = store.items(ids={row.item_id for row in live})

@@ -107,7 +107,7 @@ def test_a_ratings_file_becomes_verdicts_in_the_documented_shape(tmp_path: Path)
                                                           {"item": "c", "reviewer": "y", "value": "no"}]))
     said = redpen("aggregate", "--ratings", path, "--method", "majority")
     assert [(row["item"], row["outcome"]) for row in said["verdicts"]] == [("a", "yes"), ("b", "yes"), ("c", None)]
-    assert set(said["verdicts"][0]) == {"item", "outcome", "most_likely", "probability"}
+    assert set(said["verdicts"][0]) == {"item", "outcome", "most_likely", "probability", "majority"}
     assert [row["reviewer"] for row in redpen("aggregate", "--ratings", path)["reviewers"]] == ["x", "y", "z"]
 
 
@@ -119,6 +119,28 @@ def test_known_answers_overrule_the_votes_and_measure_who_gave_them(tmp_path: Pa
     said = redpen("aggregate", "--ratings", tmp_path / "ratings.jsonl", "--gold", tmp_path / "gold.jsonl")
     assert {row["outcome"] for row in said["verdicts"]} == {"yes"}
     assert said["reviewers"][0]["accuracy"] > 0.8 > said["reviewers"][1]["accuracy"]
+
+
+def test_the_reviewers_and_their_profiles_of_a_snapshot_or_of_the_store(project: Path) -> None:
+    from review_ui.cli import app
+
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    for where in ([str(project / "sealed")], ["--dir", str(project)]):
+        said = json.loads(CliRunner().invoke(app, ["feedback", "reviewers", *where, "--json"], catch_exceptions=False).stdout)
+        assert [row["name"] for row in said["reviewers"]] == ["sim-0", "sim-1"]
+        assert sum(said["beside_majority"].values()) in (2, 3)
+        said = json.loads(CliRunner().invoke(app, ["feedback", "integrity", *where, "--json"], catch_exceptions=False).stdout)
+        assert (said["proposed"], said["quarantined"]) == ([], [])
+
+
+def test_other_models_of_the_reviewers_are_chosen_by_name(tmp_path: Path) -> None:
+    rows = [{"item": f"i{item}", "reviewer": reviewer, "value": "yes" if (item % 2) != (reviewer == "z") else "no"}
+            for item in range(20) for reviewer in ("w", "x", "y", "z")]
+    (tmp_path / "ratings.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    for method in ("reliability", "one-coin"):
+        said = redpen("aggregate", "--ratings", tmp_path / "ratings.jsonl", "--method", method)
+        assert {row["outcome"] == row["majority"] for row in said["verdicts"]} == {True}
+        assert said["reviewers"][3]["accuracy"] < 0.3 < 0.7 < said["reviewers"][0]["accuracy"]
 
 
 def test_aggregate_wants_either_a_snapshot_or_a_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.aggregation.agreement import agreement, krippendorff_alpha
+from feedback.aggregation.agreement import agreement, agreement_by, krippendorff_alpha
 from feedback.measures import Measured, Unscored
 from tests.feedback.reviewed import Bench, rate
 
@@ -97,3 +97,26 @@ def test_a_criterion_that_reviewers_see_differently_shows_in_its_own_figure() ->
     tone = agreement(bench.contents)["tone"]
     assert isinstance(tone, Measured)
     assert tone.value < 0
+
+
+def test_each_round_and_week_has_its_own_figures() -> None:
+    bench = Bench()
+    for number, other in enumerate(("correct", "incorrect", "incorrect", "correct")):
+        bench.rated(f"q{number}", "a", by=["correct" if number % 2 == 0 else "incorrect", other])
+    bench.items[2:] = [item.model_copy(update={"round": 2}) for item in bench.items[2:]]
+    rounds = agreement_by(bench.contents, "round")
+    assert list(rounds) == ["round 0001", "round 0002"]
+    first, second = (rounds[name]["verdict"] for name in rounds)
+    assert isinstance(first, Measured)
+    assert isinstance(second, Measured)
+    assert (first.value, second.value) == (pytest.approx(1), pytest.approx(-0.5))
+    assert list(agreement_by(bench.contents, "week")) == ["2026-W01"]
+    assert list(agreement_by(bench.contents, "topic")) == ["no topic"]
+
+
+def test_a_number_outside_the_scale_is_no_rating() -> None:
+    bench = Bench()
+    for number in range(3):
+        bench.rated(f"q{number}", "a", by=[rate(criteria={"tone": 9}), rate(criteria={"tone": 5})])
+    assert agreement(bench.contents)["tone"] == Unscored(
+        reason="0 of 3 items have two or more ratings; agreement needs two such items")
