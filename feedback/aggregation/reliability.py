@@ -24,7 +24,7 @@ from feedback.aggregation.manners import Manners, Numbers, of_labels, of_scale
 PULL, SCALE_PULL = 20.0, 3.0
 """Imagined reviewers who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as well. On
 a scale there are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
-UNEVEN = 2.0
+UNEVEN = 3.0
 """How many times larger than by chance the differences between labels must be before what is common starts to count."""
 TELLING = 2
 """Ratings of an item from which what is common counts: with one, it cannot be told from the habits of whoever gave it."""
@@ -139,7 +139,9 @@ class _Messages:
         """Probability of each label by item (I, K), from all that was said about it."""
         self.beliefs = np.where(self.telling[:, None], np.log(np.maximum(self.common, 1e-6)), 0.0) + self.by_item @ self.says
         truth = np.where(self.fixed[:, None], self.certain, normal(self.beliefs))
-        self.common = _common(truth[self.telling | self.fixed])
+        # From what was said alone: learned from truths that it has shaped itself, it runs away to one label for everything.
+        alone = np.where(self.fixed[:, None], self.certain, normal(self.by_item @ self.says))
+        self.common = _common(alone[self.telling | self.fixed])
         return np.asarray(truth)
 
     def judge(self, *, keep: float) -> None:

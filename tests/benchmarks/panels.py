@@ -1,9 +1,15 @@
-"""Simulated panels of reviewers with known truth: what weighing them gains over counting their votes.
+"""Simulated panels of reviewers with known truth: what weighing them gains over counting their votes, and who is caught.
 
     python -m tests.benchmarks.panels --seed 0 --json
 
-Honest reviewers have reliabilities spread over 0.55 to 0.98; of the others each is adversarial (wrong on purpose in 85 of
-100) or lazy (one label whatever is shown). Every figure is the mean of `--repeats` panels.
+Honest reviewers have reliabilities spread over 0.55 to 0.98; of the others a third each is adversarial (wrong on purpose in 85
+of 100), lazy with one label whatever is shown, and lazy at random. Reviewers and items are mixed evenly. Every figure is the
+mean of `--repeats` panels, `+-` the Monte-Carlo standard error of `gain`: the accuracy, less the better of majority and mean.
+
+The kinds of mistakes: `even`, all wrong labels alike; `uneven`, the same where 7 of 10 truths are one label; `sided`, each
+reviewer with an accuracy of their own for each label; `decoy`, one item in seven misleads most who err there; on scales
+`measured`, a severity and a spread; `lapsing`, a severity, and now and then any number; `skewed`, measured where most truths
+are high.
 """
 
 from __future__ import annotations
@@ -11,13 +17,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
+from feedback.aggregation.bearing import suspects
+from feedback.aggregation.methods import CROWD_METHODS, crowd
 from feedback.aggregation.reliability import Panel, weigh
+
+Kind = Literal["even", "uneven", "sided", "decoy", "measured", "lapsing", "skewed"]
+SCALES = ("measured", "lapsing", "skewed")
+EACH = 40
+"""Items that a reviewer rates, where there are at least 200 items."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +42,22 @@ class Setting:
     reviewers: int
     ratings_per_item: int
     adversarial_share: float
+    kind: Kind = "even"
     labels: int = 3
-    ordered: bool = False
     spread: bool = True
     """Reliabilities (on scales: severities) differ between honest reviewers."""
-    items: int = 200
     gold_share: float = 0.0
     """Items whose truth is known."""
+
+    @property
+    def ordered(self) -> bool:
+        """Ratings on a scale."""
+        return self.kind in SCALES
+
+    @property
+    def items(self) -> int:
+        """So many that each reviewer rates 40, and at least 200."""
+        return max(200, round(EACH * self.reviewers / self.ratings_per_item))
 
 
 @dataclass(frozen=True)
@@ -49,52 +73,63 @@ class Made:
 
 def make(setting: Setting, seed: str) -> Made:
     """One panel; the same seed gives the same one."""
-    chance = np.random.default_rng([ord(letter) for letter in seed])
-    truth = chance.integers(0, setting.labels, setting.items)
-    honest = np.ones(setting.reviewers, dtype=bool)
-    honest[:round(setting.adversarial_share * setting.reviewers)] = False
-    shown = [chance.permutation(setting.reviewers)[:setting.ratings_per_item] for _ in range(setting.items)]
-    item = np.repeat(np.arange(setting.items), [len(each) for each in shown])
-    reviewer = np.concatenate(shown)
-    say = _on_scale(setting, chance) if setting.ordered else _label(setting, chance)
-    fixed, against = chance.integers(0, setting.labels, setting.reviewers), chance.random(setting.reviewers) < 0.5
-    label = np.array([say(truth[i], r) if honest[r] else _dishonest(truth[i], r, setting, chance, fixed, against)
-                      for i, r in zip(item, reviewer, strict=True)])
-    gold = {int(at): int(truth[at]) for at in chance.permutation(setting.items)[:round(setting.gold_share * setting.items)]}
+    chance = np.random.default_rng(zlib.crc32(f"{seed}:{setting}".encode()))
+    truth = chance.choice(setting.labels, setting.items, p=_common(setting))
+    shown = np.argsort(chance.random((setting.items, setting.reviewers)), axis=1)[:, :setting.ratings_per_item]
+    item, reviewer = np.repeat(np.arange(setting.items), setting.ratings_per_item), shown.ravel()
+    honest = np.arange(setting.reviewers) >= round(setting.adversarial_share * setting.reviewers)
+    said = (_on_scale if setting.ordered else _labels)(setting, truth, item, reviewer, chance)
+    label = np.where(honest[reviewer], said, _dishonest(setting, truth[item], reviewer, chance)).astype(int)
+    known = chance.permutation(setting.items)[:round(setting.gold_share * setting.items)]
     return Made(panel=Panel(item=item, reviewer=reviewer, label=label, items=setting.items, reviewers=setting.reviewers,
-                            labels=setting.labels, ordered=setting.ordered), truth=truth, honest=honest, gold=gold)
+                            labels=setting.labels, ordered=setting.ordered), truth=truth, honest=honest,
+                gold={int(at): int(truth[at]) for at in known})
 
 
-def _label(setting: Setting, chance: np.random.Generator):
-    right = chance.uniform(0.55, 0.98, setting.reviewers) if setting.spread else np.full(setting.reviewers, 0.77)
-
-    def say(truth: int, reviewer: int) -> int:
-        if chance.random() < right[reviewer]:
-            return int(truth)
-        return int((truth + chance.integers(1, setting.labels)) % setting.labels)
-
-    return say
+def _common(setting: Setting) -> np.ndarray:
+    weights = np.ones(setting.labels)
+    if setting.kind == "uneven":
+        weights[0] = 7 / 3 * (setting.labels - 1)
+    if setting.kind == "skewed":
+        weights = np.array([1.0, 2.0, 4.0, 8.0, 5.0])
+    return weights / weights.sum()
 
 
-def _on_scale(setting: Setting, chance: np.random.Generator):
+def _labels(setting: Setting, truth: np.ndarray, item: np.ndarray, reviewer: np.ndarray,
+            chance: np.random.Generator) -> np.ndarray:
+    shape = (setting.reviewers, setting.labels if setting.kind == "sided" else 1)
+    right = np.broadcast_to(chance.uniform(0.55, 0.98, shape) if setting.spread else np.full(shape, 0.77),
+                            (setting.reviewers, setting.labels))
+    wrong = (truth[item] + chance.integers(1, setting.labels, len(item))) % setting.labels
+    chances = right[reviewer, truth[item]]
+    if setting.kind == "decoy":
+        decoy = (truth + chance.integers(1, setting.labels, setting.items)) % setting.labels
+        hard = chance.random(setting.items) < 1 / 7
+        wrong = np.where(hard[item] & (chance.random(len(item)) < 0.8), decoy[item], wrong)
+        chances = np.where(hard[item], np.maximum(0.4, chances - 0.25), chances)
+    return np.where(chance.random(len(item)) < chances, truth[item], wrong)
+
+
+def _on_scale(setting: Setting, truth: np.ndarray, item: np.ndarray, reviewer: np.ndarray,
+              chance: np.random.Generator) -> np.ndarray:
     severity = chance.normal(0, 0.6 if setting.spread else 0.0, setting.reviewers)
     noise = chance.uniform(0.4, 1.2, setting.reviewers) if setting.spread else np.full(setting.reviewers, 0.8)
+    if setting.kind == "lapsing":
+        right = chance.uniform(0.55, 0.98, setting.reviewers) if setting.spread else np.full(setting.reviewers, 0.77)
+        said = np.where(chance.random(len(item)) < right[reviewer], truth[item] + np.round(severity)[reviewer],
+                        chance.integers(0, setting.labels, len(item)))
+    else:
+        said = np.round(truth[item] + severity[reviewer] + chance.normal(0, 1, len(item)) * noise[reviewer])
+    return np.clip(said, 0, setting.labels - 1)
 
-    def say(truth: int, reviewer: int) -> int:
-        return int(np.clip(round(truth + severity[reviewer] + chance.normal(0, noise[reviewer])), 0, setting.labels - 1))
 
-    return say
-
-
-def _dishonest(truth: int, reviewer: int, setting: Setting, chance: np.random.Generator, fixed: np.ndarray,
-               against: np.ndarray) -> int:
-    if not against[reviewer]:
-        return int(fixed[reviewer])
-    if chance.random() < 0.15:
-        return int(truth)
-    if setting.ordered:
-        return setting.labels - 1 - int(truth)
-    return int((truth + chance.integers(1, setting.labels)) % setting.labels)
+def _dishonest(setting: Setting, truth: np.ndarray, reviewer: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    other = (setting.labels - 1 - truth if setting.ordered
+             else (truth + chance.integers(1, setting.labels, len(truth))) % setting.labels)
+    against = np.where(chance.random(len(truth)) < 0.15, truth, other)
+    habit, how = chance.integers(0, setting.labels, setting.reviewers), chance.integers(0, 3, setting.reviewers)
+    return np.select([how[reviewer] == 0, how[reviewer] == 1], [against, habit[reviewer]],
+                     chance.integers(0, setting.labels, len(truth)))
 
 
 def majority_accuracy(made: Made) -> float:
@@ -102,44 +137,70 @@ def majority_accuracy(made: Made) -> float:
     counts = np.zeros((made.panel.items, made.panel.labels))
     np.add.at(counts, (made.panel.item, made.panel.label), 1)
     leads = counts == counts.max(axis=1, keepdims=True)
-    return float((leads[np.arange(len(made.truth)), made.truth] / leads.sum(axis=1)).mean())
+    return float((leads[np.arange(len(made.truth)), made.truth] / leads.sum(axis=1))[_asked(made)].mean())
 
 
 def mean_accuracy(made: Made) -> float:
     """Share of items whose rounded mean rating is the truth."""
     mean = np.bincount(made.panel.item, made.panel.label) / np.bincount(made.panel.item)
-    return float((np.floor(mean + 0.5).astype(int) == made.truth).mean())
+    return float((np.floor(mean + 0.5).astype(int) == made.truth)[_asked(made)].mean())
 
 
 def weighed_accuracy(made: Made, *, only_honest: bool = False) -> float:
     """Share of items, known ones apart, whose likeliest value is the truth."""
-    panel = made.panel
-    if only_honest:
-        keep = made.honest[panel.reviewer]
-        panel = Panel(item=panel.item[keep], reviewer=panel.reviewer[keep], label=panel.label[keep], items=panel.items,
-                      reviewers=panel.reviewers, labels=panel.labels, ordered=panel.ordered)
-    asked = np.array([at not in made.gold for at in range(panel.items)])
-    likeliest = weigh(panel, known=made.gold).likeliest
-    return float((likeliest == made.truth)[asked].mean())
+    panel = _honest(made) if only_honest else made.panel
+    return float((weigh(panel, known=made.gold).likeliest == made.truth)[_asked(made)].mean())
 
 
-def measure(setting: Setting, *, seed: int, repeats: int) -> dict[str, object]:
+def crowd_accuracy(made: Made, method: str) -> float:
+    """The same by a model of crowd-kit."""
+    found = crowd(made.panel, method)  # type: ignore[arg-type]
+    return float((found.truth.argmax(axis=1) == made.truth)[_asked(made)].mean())
+
+
+def _honest(made: Made) -> Panel:
+    keep = made.honest[made.panel.reviewer]
+    return replace(made.panel, item=made.panel.item[keep], reviewer=made.panel.reviewer[keep], label=made.panel.label[keep])
+
+
+def _asked(made: Made) -> np.ndarray:
+    return np.array([at not in made.gold for at in range(made.panel.items)])
+
+
+def caught(made: Made) -> tuple[float | None, float]:
+    """(share of the dishonest, share of the honest) who are proposed for quarantine; None without dishonest ones."""
+    odd = suspects(made.panel, weigh(made.panel, known=made.gold))
+    return (float(odd[~made.honest].mean()) if (~made.honest).any() else None), float(odd[made.honest].mean())
+
+
+def measure(setting: Setting, *, seed: int, repeats: int, methods: bool = False) -> dict[str, object]:
     """One row of the table."""
-    made = [make(setting, f"{seed}:{number}:{setting}") for number in range(repeats)]
+    made = [make(setting, f"{seed}:{number}") for number in range(repeats)]
     # A pair is an item with two labels: the same reviewers say which of two answers is better.
-    two = Setting(reviewers=setting.reviewers, ratings_per_item=setting.ratings_per_item, spread=setting.spread,
-                  adversarial_share=setting.adversarial_share, labels=2, items=setting.items, gold_share=setting.gold_share)
-    pairs = [make(two, f"{seed}:{number}:pairs:{setting}") for number in range(repeats)]
-    return {"reviewers": setting.reviewers, "ratings_per_item": setting.ratings_per_item,
-            "adversarial_share": setting.adversarial_share, "labels": setting.labels, "ordered": setting.ordered,
-            "reliabilities_differ": setting.spread, "gold_share": setting.gold_share,
-            "accuracy": float(np.mean([weighed_accuracy(each) for each in made])),
-            "majority_accuracy": float(np.mean([majority_accuracy(each) for each in made])),
-            "mean_accuracy": float(np.mean([mean_accuracy(each) for each in made])) if setting.ordered else None,
-            "pair_accuracy": float(np.mean([weighed_accuracy(each) for each in pairs])),
-            "honest_pair_accuracy": float(np.mean([weighed_accuracy(each, only_honest=True) for each in pairs])),
-            # Nobody is proposed for quarantine yet: integrity.py is not built.
-            "caught": None, "falsely_caught": None}
+    pairs = [make(replace(setting, labels=2, kind="even"), f"{seed}:{number}:pairs") for number in range(repeats)]
+    ours = np.array([weighed_accuracy(each) for each in made])
+    counted = np.array([majority_accuracy(each) for each in made])
+    means = np.array([mean_accuracy(each) for each in made]) if setting.ordered else None
+    best = means if means is not None and means.mean() > counted.mean() else counted
+    found = [caught(each) for each in made]
+    row: dict[str, object] = {
+        "reviewers": setting.reviewers, "ratings_per_item": setting.ratings_per_item,
+        "adversarial_share": setting.adversarial_share, "kind": setting.kind, "labels": setting.labels,
+        "reliabilities_differ": setting.spread, "gold_share": setting.gold_share, "items": setting.items,
+        "accuracy": float(ours.mean()), "majority_accuracy": float(counted.mean()),
+        "mean_accuracy": None if means is None else float(means.mean()), "gain": float((ours - best).mean()),
+        "+-": float((ours - best).std(ddof=1) / np.sqrt(repeats)) if repeats > 1 else None,
+        "pair_accuracy": float(np.mean([weighed_accuracy(each) for each in pairs])),
+        "honest_pair_accuracy": float(np.mean([weighed_accuracy(each, only_honest=True) for each in pairs])),
+        "caught": _mean([share for share, _ in found]), "falsely_caught": _mean([share for _, share in found])}
+    if methods and not setting.ordered:
+        row |= {method: float(np.mean([crowd_accuracy(each, method) for each in made])) for method in CROWD_METHODS}
+    return row
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return float(np.mean(known)) if known else None
 
 
 def settings() -> Iterator[Setting]:
@@ -147,11 +208,15 @@ def settings() -> Iterator[Setting]:
     for reviewers, each, share in product((5, 20, 50), (1, 2, 3, 5, 9), (0.0, 0.2, 0.3)):
         if each <= reviewers:
             yield Setting(reviewers, each, share)
-            yield Setting(reviewers, each, share, labels=5, ordered=True)
+            yield Setting(reviewers, each, share, "measured", labels=5)
     for reviewers, each in product((5, 20, 50), (1, 3, 5)):
         yield Setting(reviewers, each, 0.0, spread=False)
-        yield Setting(reviewers, each, 0.0, labels=5, ordered=True, spread=False)
+        yield Setting(reviewers, each, 0.0, "measured", labels=5, spread=False)
         yield Setting(reviewers, each, 0.3, gold_share=0.05)
+    for labels, (kind, share) in product((2, 5), product(("even", "uneven", "sided", "decoy"), (0.0, 0.2))):
+        yield Setting(20, 3, share, kind, labels=labels)
+    for kind, share in product(("lapsing", "skewed"), (0.0, 0.2)):
+        yield Setting(20, 3, share, kind, labels=5)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -159,14 +224,16 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--methods", action="store_true", help="also crowd-kit's models, on labels")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
     rows = []
     for setting in settings():
-        rows.append(measure(setting, seed=chosen.seed, repeats=chosen.repeats))
+        rows.append(measure(setting, seed=chosen.seed, repeats=chosen.repeats, methods=chosen.methods))
         if not chosen.json:
             sys.stdout.write(" ".join(f"{name}={value:.3f}" if isinstance(value, float) else f"{name}={value}"
                                       for name, value in rows[-1].items()) + "\n")
+            sys.stdout.flush()
     if chosen.json:
         sys.stdout.write(json.dumps({"panels": rows}) + "\n")
 
