@@ -49,6 +49,8 @@ class Manners:
     """The labels are a scale."""
     mirror: NDArray[np.intp]
     """The manner that is as lenient as this one is strict, or itself where there is none such (G)."""
+    habit: NDArray[np.bool_]
+    """One number whatever is shown (G)."""
 
     @cached_property
     def accuracy(self) -> Numbers:
@@ -94,7 +96,8 @@ def of_labels(count: int) -> Manners:
     One label throughout is no manner of its own here: where nearly all answers are alike, everybody looks so.
     """
     table, share = _accuracies(count, 49)
-    return Manners(table=table, share=share, ordered=False, mirror=np.arange(len(share)))
+    return Manners(table=table, share=share, ordered=False, mirror=np.arange(len(share)),
+                   habit=np.zeros(len(share), dtype=bool))
 
 
 @lru_cache(maxsize=32)
@@ -112,7 +115,8 @@ def of_scale(levels: int) -> Manners:
     # The measured manners come first: lapses, in them severities, in them spreads.
     mirror, measures = np.arange(len(table)), len(LAPSES) * len(share)
     mirror[:measures] = mirror[:measures].reshape(len(LAPSES), len(SEVERITIES), len(SPREADS))[:, ::-1].ravel()
-    return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True, mirror=mirror,
+    habit = np.concatenate([np.full(len(shares), kind == "constant") for kind, (_, shares) in kinds.items()])
+    return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True, mirror=mirror, habit=habit,
                    share=np.concatenate([SHARE_OF[kind] * shares for kind, (_, shares) in kinds.items()]))
 
 

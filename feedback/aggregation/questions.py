@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from feedback.aggregation.bearing import FEWEST, LITTLE
 from feedback.aggregation.manners import Numbers
 from feedback.aggregation.reliability import Panel, Weighed, weigh
 from feedback.aggregation.votes import DECIDING
@@ -101,7 +102,7 @@ class Asked:
         """
         said = self.by[completion]
         at = [self.column[reviewer] for reviewer in said]
-        weights = self._attention[at] if self._attention[at].sum() > 0.01 * len(at) else np.ones(len(at))
+        weights = self._attention[at] if self._attention[at].max() > 0.01 else np.ones(len(at))
         values = np.array([float(value) for value in said.values()]) - self._severity[at]
         lowest, highest = float(self.question.scale[0]), float(self.question.scale[-1])
         return round(min(highest, max(lowest, float(weights @ values / weights.sum()))), 1)
@@ -110,12 +111,16 @@ class Asked:
     def _attention(self) -> Numbers:
         """What a rating of each reviewer weighs against another's (R): nothing where it has no bearing on the truth."""
         manners = self.weighed.manners
-        return np.asarray(self.weighed.posterior @ (np.maximum(0.0, manners.bearing) ** 2 / (manners.spread**2 + 0.1)))
+        alone = self.weighed.posterior @ (np.maximum(0.0, manners.bearing) ** 2 / (manners.spread**2 + 0.1))
+        given = np.bincount(self.panel.reviewer, minlength=len(alone))
+        # Drawn to the others', so that nobody outweighs another by what a few ratings seem to tell.
+        return np.asarray((given * alone + FEWEST * alone.mean()) / (given + FEWEST))
 
     @cached_property
     def _severity(self) -> Numbers:
         """What each reviewer adds to a rating, where it is certain that it is not 0 (R), in units of the scale."""
-        trait = self.weighed.manners.severity
+        # Who gives one number throughout is neither strict nor lenient.
+        trait = np.where(self.weighed.manners.bearing > LITTLE, self.weighed.manners.severity, 0.0)
         certain = self.weighed.quantile(trait, 0.025) * self.weighed.quantile(trait, 0.975) > 0
         step = (float(self.question.scale[-1]) - float(self.question.scale[0])) / (len(self.question.scale) - 1)
         return np.asarray(step * np.where(certain, self.weighed.posterior @ trait, 0.0))

@@ -33,6 +33,9 @@ SETTLED = 1e-3
 """Change of any truth's probability in a round below which estimation ends."""
 BATCH = 2048
 """Ratings judged at once, so that their tables stay in the processor's cache."""
+SETTLING_IN, UNLIKELY = 4, 50.0
+"""Rounds in which one number throughout is next to impossible (by this log-odds): where all items are alike, everybody seems
+to have that habit as long as the truths are not yet clear."""
 MANY = 20_000
 """Ratings from which single precision is enough, for twice the speed."""
 DAMPING = 0.3
@@ -105,9 +108,9 @@ def weigh(panel: Panel, *, known: Mapping[int, int] | None = None) -> Weighed:
     messages = _Messages(panel, known or {})
     truth = messages.truths()
     for number in range(MOST_ROUNDS):
-        messages.judge(keep=DAMPING if number > 3 else 0.0)
+        messages.judge(keep=DAMPING if number > 3 else 0.0, habits=number >= SETTLING_IN)
         before, truth = truth, messages.truths()
-        if np.abs(truth - before).max(initial=0.0) < SETTLED:
+        if number > SETTLING_IN and np.abs(truth - before).max(initial=0.0) < SETTLED:
             break
     given = messages.certain > 0
     given[panel.item, panel.label] = True
@@ -144,9 +147,10 @@ class _Messages:
         self.common = _common(alone[self.telling | self.fixed])
         return np.asarray(truth)
 
-    def judge(self, *, keep: float) -> None:
+    def judge(self, *, keep: float, habits: bool) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
+        self.before = np.log(self.share) - (0.0 if habits else UNLIKELY) * self.manners.habit
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
         # Strict and lenient stay equally common: that all reviewers are lenient cannot be told from good answers.
@@ -166,7 +170,7 @@ class _Messages:
         # An item's only rating would be compared with what is common alone, and all who are content would look lenient.
         evidence[~(self.telling | self.fixed)[self.item[rows]]] = 0.0
         whose = np.repeat(np.arange(last - first), np.diff(self.starts[first:last + 1]))
-        standing = np.log(self.share) + _sums(whose, last - first) @ evidence.astype(float)
+        standing = self.before + _sums(whose, last - first) @ evidence.astype(float)
         self.posterior[first:last] = normal(standing)
         by_others = normal((standing[whose] - evidence).astype(self.flat.dtype))
         said = np.log((by_others @ self.flat).reshape(-1, labels, labels)[at, :, label])

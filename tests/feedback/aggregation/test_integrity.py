@@ -16,7 +16,8 @@ from feedback.errors import InvalidInput
 from feedback.ids import ReviewerId
 from feedback.measures import Measured, Unscored
 from feedback.schemas import Purpose, Quarantine
-from tests.feedback.reviewed import START, Bench, rate
+from tests.feedback.reviewed import Bench, rate
+from tests.people import START
 
 TRUTHS = ("correct", "incorrect", "partially correct")
 

@@ -112,6 +112,13 @@ def test_a_severe_reviewers_rating_alone_is_read_without_the_severity() -> None:
     assert 3.4 <= verdict.criteria["tone"] <= 4.1
 
 
+def test_where_everybody_gives_the_best_to_everything_that_is_the_rating() -> None:
+    bench = Bench()
+    for number in range(25):
+        bench.rated(f"q{number}", "a", by=["correct", "correct"])
+    assert {row.criteria["safety"] for row in aggregate(bench.contents).rate} == {5.0}
+
+
 def test_ratings_of_a_reviewer_in_quarantine_count_for_nothing_and_are_counted() -> None:
     bench = Bench()
     bench.rated("q", "a", by=["incorrect", "correct"])
