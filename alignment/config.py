@@ -57,7 +57,7 @@ class RewardConfig(RowsConfig):
     ensemble: int = Field(default=3, ge=1, le=16)
     """Members: each an adapter and a head of its own on the one base, from its own seed, order and weights of the families.
     Training and scoring cost so many times as much."""
-    held_out: Share = 0.2
+    held_out: float = Field(default=0.2, ge=0, le=0.5)
     """Share of prompt families that each member never sees, others for each member: accuracy is measured there. 0: not at all."""
     caution: float = Field(default=1.0, ge=0)
     """Standard deviations of the members that the lower bound of a reward lies under their mean."""

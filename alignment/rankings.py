@@ -31,8 +31,8 @@ def read_ranked_sets(training_sets: Path) -> list[RankedSet]:
 
 
 def pairs_per_ranking(rankings: Sequence[RankedSet]) -> float:
-    """The mean over rankings that have any."""
-    sizes = [len(ranking.pairs) for ranking in rankings if ranking.pairs]
+    """The mean over rankings that have any; 1 when none has."""
+    sizes = [len(ranking.pairs) for ranking in rankings if ranking.pairs] or [1]
     return sum(sizes) / len(sizes)
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,15 +103,17 @@ def plain(config: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def writing(out: Path, *, stage: str, inputs: Mapping[str, str], config: BaseModel | Mapping[str, Any]) -> Iterator[Draft]:
+def writing(out: Path, *, stage: str, inputs: Mapping[str, str], config: BaseModel | Mapping[str, Any],
+            adjustable: Collection[str] = ()) -> Iterator[Draft]:
     """Write a stage into `out.partial`, then hash it, write its manifest and rename it to `out`.
 
     When the block raises, the partial folder stays: the same work run again finds its scratch (`Draft.resumed`), and
-    other work at the same place starts clean. An older `out` is replaced only at the end.
+    other work at the same place starts clean. An older `out` is replaced only at the end. A setting named in `adjustable` may
+    have changed in between: it decides how the work is done, not what comes of it.
     """
     partial = out.with_name(out.name + ".partial")
     plan = {"stage": stage, "inputs": dict(inputs), "config": plain(config)}
-    resumed = _same_plan(partial, plan)
+    resumed = _same_plan(partial, plan, adjustable)
     if not resumed:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -129,11 +131,17 @@ def writing(out: Path, *, stage: str, inputs: Mapping[str, str], config: BaseMod
     os.replace(partial, out)
 
 
-def _same_plan(partial: Path, plan: dict[str, Any]) -> bool:
+def _same_plan(partial: Path, plan: dict[str, Any], adjustable: Collection[str]) -> bool:
     try:
-        return bool(json.loads((partial / "plan.json").read_text(encoding="utf-8")) == plan)
+        before = json.loads((partial / "plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
+    return bool(_without(before, adjustable) == _without(plan, adjustable))
+
+
+def _without(plan: Any, names: Collection[str]) -> Any:
+    """The plan less the settings of these names, in whichever section they stand."""
+    return {key: _without(value, names) for key, value in plan.items() if key not in names} if isinstance(plan, dict) else plan
 
 
 def _write_durably(path: Path, text: str) -> None:

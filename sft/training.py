@@ -25,6 +25,10 @@ ROOM = 1 << 20
 """Free bytes below which a failed write is taken for a full disk."""
 
 
+MEMORY = ("token_budget", "activation_checkpointing")
+"""Settings that a run out of memory may lower and still go on from its checkpoint."""
+
+
 class StageConfig(Strict):
     """What the configurations of all training stages hold."""
 
@@ -37,7 +41,7 @@ class StageConfig(Strict):
 def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config: StageConfig) -> Iterator[Draft]:
     """`lineage.writing` for all processes of `accelerate launch`: the first writes the folder, the others work inside it."""
     if world_size() == 1:
-        with writing(out, stage=stage, inputs=inputs, config=config) as draft, full_disk_said(draft.folder):
+        with writing(out, stage=stage, inputs=inputs, config=config, adjustable=MEMORY) as draft, full_disk_said(draft.folder):
             yield draft
         return
     with quiet():
@@ -46,7 +50,7 @@ def writing_together(out: Path, *, stage: str, inputs: Mapping[str, str], config
         # Without a word about the device it would not join processes that share a CPU.
         everyone = PartialState(cpu=device_of(config.model) == "cpu")
     if is_main_process():
-        with writing(out, stage=stage, inputs=inputs, config=config) as draft:
+        with writing(out, stage=stage, inputs=inputs, config=config, adjustable=MEMORY) as draft:
             everyone.wait_for_everyone()
             yield draft
             everyone.wait_for_everyone()

@@ -14,7 +14,8 @@ import yaml
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from feedback.config import DeskConfig, QueueConfig, validate
+from alignment.config import DpoConfig, RewardConfig
+from feedback.config import DeskConfig, QueueConfig, Strict, validate
 from review_ui.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -111,7 +112,9 @@ def test_the_yaml_examples_are_understood() -> None:
     assert blocks
     for block in blocks:
         for key, said in yaml.safe_load(block).items():
-            validate(said, {"argilla": DeskConfig, "queues": QueueConfig}[key], source="README.md")
+            kinds: dict[str, type[Strict]] = {"argilla": DeskConfig, "queues": QueueConfig, "dpo": DpoConfig,
+                                              "reward": RewardConfig}
+            validate(said, kinds[key], source="README.md")
 
 
 def test_links_inside_the_repository_lead_somewhere() -> None:

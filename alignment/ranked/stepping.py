@@ -90,8 +90,8 @@ class ForestSteps:
         """What to say and what to lower when memory runs out."""
         return StageRefused(f"out of memory at {where} with a row of {tokens} tokens; lower {self.section}.token_budget (now "
                             f"{self.ranked.token_budget}) or model.max_length (now {self.args.max_length}), or set "
-                            f"{self.section}.trainer.activation_checkpointing: true. The last checkpoint is intact: the same "
-                            "settings go on from it")
+                            f"{self.section}.trainer.activation_checkpointing: true. The last checkpoint is intact: with a "
+                            "lower budget or checkpointing on, the run goes on from it")
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Keep the last good checkpoint: weights that are not numbers are not written over it."""

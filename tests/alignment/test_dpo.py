@@ -158,6 +158,29 @@ def test_a_stopped_run_ends_with_the_bytes_of_one_that_was_not(base, sets, paren
     assert [row["loss"] for row in curve(tmp_path / "out")] == [row["loss"] for row in curve(trained)]
 
 
+def test_a_run_that_ran_out_of_memory_goes_on_from_its_checkpoint_with_a_lower_budget(base, sets, tmp_path, monkeypatch):
+    from alignment.ranked.trainer import RankedTrainer
+
+    compute = RankedTrainer.row_loss
+
+    def refuse(self, *arguments, **named):
+        if self.state.global_step == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(self, *arguments, **named)
+
+    monkeypatch.setattr("sft.training.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(RankedTrainer, "row_loss", refuse)
+        with pytest.raises(StageRefused, match=r"lower dpo\.token_budget .* The last checkpoint is intact"):
+            dpo.run(stage(base), training_sets=sets, parent=None, out=tmp_path / "out")
+    assert (tmp_path / "out.partial" / "scratch" / "checkpoint-3").is_dir()
+    began: list[int] = []
+    monkeypatch.setattr(RankedTrainer, "row_loss", lambda self, *arguments, **named: began.append(
+        self.state.global_step) or compute(self, *arguments, **named))
+    dpo.run(stage(base, ranked={"token_budget": 100}), training_sets=sets, parent=None, out=tmp_path / "out")
+    assert min(began) == 3
+
+
 @pytest.mark.parametrize(("engine", "said"), [
     ("ranked", ["answers 0 and 1 are both 'same'; a tie is never trained on as a preference",
                 "answer 0 is empty; a preference needs two answers"]),
