@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from accelerate.utils import is_peft_model
 
-from alignment.ranked.attention import register
 from alignment.ranked.head import add_branch_head
 from alignment.ranked.packing import Forest, fill
 from alignment.ranked.scoring import score, using
@@ -30,7 +29,6 @@ def completion_logps(model: Any, trees: Sequence[Tree], *, budget: int = 8192) -
     if not getattr(plain, MARK, False):
         add_branch_head(plain)
         setattr(plain, MARK, True)
-    register()
     device, config, was_training = next(model.parameters()).device, plain.config.get_text_config(), model.training
     model.eval()
     path = choose(model, RankedConfig(), device=device).path
