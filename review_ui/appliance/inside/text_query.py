@@ -25,8 +25,11 @@ MAX_DEPTH = 30
 SEPARATOR = "\ue000"
 """Stands between texts that a phrase must not join: a private character, so a token that no query can hold."""
 
+# Python's \w leaves out marks: an accent that is a character of its own, the vowels of Hindi. They end no word.
+_MARKS = "".join(character for character in map(chr, range(0x10000)) if unicodedata.category(character) in ("Mn", "Mc"))
 # A word as Unicode's word boundaries see it: an apostrophe or dot between letters or digits does not end it, a hyphen does.
-_WORD = re.compile(r"\w+(?:['.\u2019]\w+|(?<=\d),(?=\d)\w+)*")
+_LETTERS = rf"[\w{_MARKS}]+"
+_WORD = re.compile(rf"{_LETTERS}(?:['.\u2019]{_LETTERS}|(?<=\d),(?=\d){_LETTERS})*")
 _CLOSING_QUOTE = re.compile(r'((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SPACE = " \t\n\r"
 _ENDS_WORD = frozenset('"|+()' + _SPACE)

@@ -112,3 +112,16 @@ def test_no_text_is_a_syntax_error(query: str) -> None:
 
 def test_words_beyond_the_limit_are_left_out(index: sqlite3.Connection) -> None:
     assert found(index, "red " * MAX_TERMS + "nowhere") == {1, 3}
+
+
+@pytest.mark.parametrize(("text", "query", "hit"), [
+    ("e\u0301tude", "étude", True), ("étude", "e\u0301tude", True), ("étude", "e\u0301tud*", True),
+    ("हिन्दी में लिखा", "हिन्दी", True), ("हद न", "हिन्दी", False)])
+def test_an_accent_or_vowel_that_is_a_character_of_its_own_ends_no_word(text: str, query: str, hit: bool) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute('CREATE VIRTUAL TABLE t USING fts5(c0, tokenize = "unicode61 remove_diacritics 2")')
+    connection.execute("INSERT INTO t VALUES (?)", (text,))
+    hits = parse(query)
+    assert hits is not None
+    assert (connection.execute("SELECT count(*) FROM t WHERE t MATCH ?", (hits.expression,)).fetchone() == (1,)) is hit
+    connection.close()
