@@ -12,13 +12,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from feedback.config import PasswordPolicy
 from feedback.errors import InvalidInput, MissingPart, RedpenError
+from feedback.terminal import progress
 from review_ui.appliance import environment, versions
 from review_ui.appliance.holding import hold, sign
 from review_ui.appliance.supervisor import Plan
@@ -152,12 +154,17 @@ class Appliance:
 
     def _wait_until_up(self, url: str) -> None:
         deadline = time.monotonic() + START_SECONDS
+        indexing = Indexing(self.home / "run" / "indexing")
         while time.monotonic() < deadline:
             if (self.home / "run" / "ready").exists() and _answers(url):
+                indexing.end()
                 return
+            if indexing.look():
+                deadline = time.monotonic() + START_SECONDS
             if self._process is None or self._process.poll() is not None or self._starts() >= _FRUITLESS_STARTS:
                 break
             time.sleep(0.05)
+        indexing.end()
         log = self.home / "logs" / "server.log"
         raise RedpenError(f"The Argilla server did not start; the end of {log}:\n{_tail(log)}")
 
@@ -166,6 +173,35 @@ class Appliance:
             return int(json.loads((self.home / "run" / "state.json").read_text(encoding="utf-8"))["server"]["starts"])
         except (OSError, ValueError, KeyError):
             return 0
+
+
+class Indexing:
+    """A progress bar while the server builds its search index, which takes a while for a large database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._shown = ExitStack()
+        self._advance: Callable[..., None] | None = None
+        self._done = 0
+
+    def look(self) -> bool:
+        """Draw how far it is; True when it went on."""
+        try:
+            done, total = map(int, self._path.read_text(encoding="utf-8").split())
+        except (OSError, ValueError):
+            return False
+        if done <= self._done:
+            return False
+        if self._advance is None:
+            self._advance = self._shown.enter_context(progress("Indexing records", total=total))
+        self._advance(done - self._done)
+        self._done = done
+        return True
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        self.look()
+        self._shown.close()
 
 
 def _spawn(plan: Plan, *, keep_open: tuple[int, ...]) -> subprocess.Popen[bytes]:

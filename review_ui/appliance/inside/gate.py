@@ -126,8 +126,7 @@ class Gate:
         if user in room.submitted:
             return None
         if not room.has_place_for(user, holders=frozenset()):
-            return NotUniqueError(f"This record has the {room.wanted} reviews that it wants; nothing was saved. "
-                                  "Go on with the next")
+            return NotUniqueError("This record has all the reviews that it wants; nothing was saved. Go on with the next")
         visit = self._visit(record, user)
         holders = self._routes.reservations.holders(visit).get(record.id.hex, frozenset())
         if not room.has_place_for(user, holders=holders) and not self._routes.reservations.holds(visit, record.id.hex):

@@ -18,8 +18,10 @@ records needs.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from random import Random
 
-VERSION = 4
+VERSION = 5
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
@@ -28,6 +30,8 @@ COLUMNS = 32
 
 BATCH = 1000
 """Records indexed by one statement when an index is built."""
+SAMPLE = 50
+"""Records whose content is compared at each start: so many of the newest, and as many by chance."""
 
 _COLUMN_NAMES = ", ".join(f"c{number}" for number in range(COLUMNS))
 
@@ -65,7 +69,9 @@ def _texts(condition: str) -> str:
                    min({COLUMNS - 1}, (SELECT count(*) FROM fields AS earlier
                                        WHERE earlier.dataset_id = field.dataset_id AND earlier.name < field.name)) AS place,
                    group_concat(CASE WHEN typeof(leaf.key) = 'text' AND json_extract(field.settings, '$.type') = 'custom'
-                                     THEN leaf.key || ' ' ELSE '' END || leaf.atom, ' ' || char(57344) || ' ') AS words
+                                     THEN leaf.key || ' ' ELSE '' END
+                                || CASE WHEN leaf.type IN ('true', 'false') THEN leaf.type ELSE leaf.atom END,
+                                ' ' || char(57344) || ' ') AS words
             FROM redpen_documents AS document JOIN records AS record ON record.id = document.record_id
             JOIN json_each(record.fields) AS part
             JOIN fields AS field ON field.dataset_id = record.dataset_id AND field.name = part.key
@@ -161,31 +167,80 @@ _OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "
             "redpen_responses_of_record", *_TRIGGERS}
 
 
-def ensure(path: str) -> bool:
-    """Make the index exist and agree with the records; True when it had to be built anew."""
+Tell = Callable[[int, int], None]
+"""Told how many of how many records are indexed."""
+
+
+def ensure(path: str, *, tell: Tell = lambda done, total: None, seed: str = "") -> bool:
+    """Make the index exist and agree with the records; True when it had to be built anew. `seed` picks the sample."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=60)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        stale = not _is_sound(connection)
+        stale = not _is_sound(connection, Random(seed))
         if stale:
-            _build(connection)
+            _build(connection, tell)
         connection.execute("COMMIT")
         return stale
     finally:
         connection.close()
 
 
-def _is_sound(connection: sqlite3.Connection) -> bool:
+def _is_sound(connection: sqlite3.Connection, chance: Random) -> bool:
     present = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'redpen_%'")}
     if not present >= _OBJECTS or connection.execute("SELECT version FROM redpen_index").fetchone() != (VERSION,):
         return False
     counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone() for table in
               ("records", "redpen_documents", "redpen_text_docsize", "responses", "redpen_answers")]
-    return len(set(counts[:3])) == len(set(counts[3:])) == 1
+    if not len(set(counts[:3])) == len(set(counts[3:])) == 1:
+        return False
+    try:
+        sample = _sample(connection, chance)
+        different = any(connection.execute(sql).fetchone() for sql in _differences(sample))
+        return _finds_its_words(connection, sample) and not different
+    except sqlite3.DatabaseError:
+        # Pages of the text index that cannot be read.
+        return False
 
 
-def _build(connection: sqlite3.Connection) -> None:
+def _sample(connection: sqlite3.Connection, chance: Random) -> str:
+    """SQL for the newest documents and some by chance: what a trigger missed last, and what was damaged anywhere."""
+    (last,) = connection.execute("SELECT coalesce(max(number), 0) FROM redpen_documents").fetchone()
+    newest = range(max(1, last - SAMPLE + 1), last + 1)
+    picked = {*newest, *(chance.randint(1, last) for _ in range(SAMPLE if last else 0))}
+    return f"document.number IN ({', '.join(map(str, sorted(picked))) or 'NULL'})"
+
+
+def _finds_its_words(connection: sqlite3.Connection, condition: str) -> bool:
+    """Whether each sampled document is found by its first word; by a plain one, which every version of SQLite splits alike."""
+    texts = connection.execute(f"SELECT rowid, {_COLUMN_NAMES} FROM redpen_text WHERE rowid IN "
+                               f"(SELECT number FROM redpen_documents AS document WHERE {condition})").fetchall()
+    words = {number: next((word for word in " ".join(filter(None, fields)).split() if word.isascii() and word.isalnum()), None)
+             for number, *fields in texts}
+    match = "SELECT EXISTS (SELECT 1 FROM redpen_text WHERE redpen_text MATCH ? AND rowid = ?)"
+    return all(connection.execute(match, (f'"{word}"', number)).fetchone() == (1,) for number, word in words.items() if word)
+
+
+def _differences(condition: str) -> tuple[str, ...]:
+    """SQL that finds something where the sampled documents and the server's tables do not agree."""
+    document = f"SELECT number FROM redpen_documents AS document WHERE {condition}"
+    text = f"SELECT rowid, {_COLUMN_NAMES} FROM redpen_text WHERE rowid IN ({document})"
+    routes = f"SELECT * FROM redpen_routes WHERE document IN ({document})"
+    assigned = f"SELECT name, document FROM redpen_assigned WHERE document IN ({document})"
+    held = f"""SELECT document.record_id, answer.user_id, answer.status FROM redpen_documents AS document
+               JOIN redpen_answers AS answer ON answer.document = document.number WHERE {condition}"""
+    given = f"""SELECT response.record_id, response.user_id, response.status FROM redpen_documents AS document
+                JOIN responses AS response ON response.record_id = document.record_id WHERE {condition}"""
+    own = f"SELECT record_id, dataset_id, status FROM redpen_documents AS document WHERE {condition}"
+    theirs = f"""SELECT record.id, record.dataset_id, record.status FROM records AS record
+                 WHERE record.id IN (SELECT record_id FROM redpen_documents AS document WHERE {condition})"""
+    pairs = ((_texts(condition), text), (_routes(condition), routes), (_assignments(condition), assigned), (given, held),
+             (theirs, own))
+    return tuple(f"SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})" for pair in pairs
+                 for one, other in (pair, reversed(pair)))
+
+
+def _build(connection: sqlite3.Connection, tell: Tell) -> None:
     for trigger in _TRIGGERS:
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_routes", "redpen_assigned", "redpen_index"):
@@ -205,6 +260,7 @@ def _build(connection: sqlite3.Connection) -> None:
     for first in range(1, (last or 0) + 1, BATCH):
         condition = f"document.number BETWEEN {first} AND {first + BATCH - 1}"
         connection.execute(f"INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts(condition)}")
+        tell(min(first + BATCH - 1, last), last)
     for trigger, body in _TRIGGERS.items():
         connection.execute(f"CREATE TRIGGER {trigger} {body}")
     connection.execute("CREATE TABLE redpen_index (version INTEGER NOT NULL)")

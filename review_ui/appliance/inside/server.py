@@ -6,7 +6,9 @@ import argparse
 import gc
 import json
 import os
+import secrets
 import sys
+from functools import partial
 from pathlib import Path
 
 from . import revisions, stand_ins
@@ -31,7 +33,7 @@ def main() -> None:
     repairs.read_records_with_vectors()
     database = home / "argilla.db"
     migrate(database)
-    schema.ensure(str(database))
+    schema.ensure(str(database), tell=partial(_tell, home / "run" / "indexing"), seed=secrets.token_hex(8))
     routed = rules.RulesFile(home).exists()
     interrupted.finish(database, routed=routed)
     owner.ensure(home, url=arguments.url)
@@ -48,6 +50,11 @@ def main() -> None:
     durability.fold_log(database)
     _settle_memory()
     _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
+
+
+def _tell(path: Path, done: int, total: int) -> None:
+    """How far the index is, for the progress bar of whoever started the appliance."""
+    path.write_text(f"{done} {total}", encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:

@@ -112,7 +112,7 @@ def test_a_bulk_save_is_refused_record_by_record(routed: Desk, invite: Invite) -
     items = [{"record_id": one, "status": "submitted", "values": {"accuracy": {"value": 2}}} for one in ids]
     saved = second.call("POST", "me/responses/bulk", json={"items": items})["items"]
     assert [bool(one["item"]) for one in saved] == [True, False, True]
-    assert "has the 1 reviews that it wants" in json.dumps(saved[1]["error"])
+    assert "has all the reviews that it wants" in json.dumps(saved[1]["error"])
     assert given(routed, dataset) == {"r0": 1, "r1": 1, "r2": 1}
 
 

@@ -158,11 +158,39 @@ def test_a_sound_index_is_left_alone(path: Path) -> None:
     assert not schema.ensure(str(path))
 
 
+def test_a_sound_index_of_every_kind_of_record_is_left_alone(connection: sqlite3.Connection, path: Path) -> None:
+    add(connection, "r0", prompt="x")
+    add(connection, "r1", prompt="Größe", chat=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+    add(connection, "r2", table={"rows": [{"city": "Łódź", "big": True}, 1.5, None]}, picture="data:")
+    add(connection, "r3")
+    route(connection, "r1", redpen_priority=1, redpen_assigned=["ana", "bo"])
+    connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'draft'), ('v', 'r2', 'submitted')")
+    assert not any(schema.ensure(str(path), seed=str(seed)) for seed in range(3))
+    assert found(connection, "big AND true") == {"r2"}
+
+
+def test_how_far_an_index_is_is_told(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    for number in range(schema.BATCH + 5):
+        add(connection, f"r{number}", prompt="x")
+    connection.commit()
+    connection.close()
+    told: list[tuple[int, int]] = []
+    schema.ensure(str(path), tell=lambda done, total: told.append((done, total)))
+    assert told == [(schema.BATCH, schema.BATCH + 5), (schema.BATCH + 5, schema.BATCH + 5)]
+
+
 @pytest.mark.parametrize("damage", ["DELETE FROM redpen_text WHERE rowid = 1", "DROP TRIGGER redpen_record_changed",
                                     "UPDATE redpen_index SET version = 0", "DROP TABLE redpen_text",
-                                    "DROP INDEX redpen_answers_to_document", "DELETE FROM redpen_answers"])
+                                    "DROP INDEX redpen_answers_to_document", "DELETE FROM redpen_answers",
+                                    "UPDATE redpen_text SET c3 = 'other' WHERE rowid = 1", "DELETE FROM redpen_routes",
+                                    "UPDATE redpen_answers SET status = 'draft'",
+                                    "UPDATE redpen_documents SET status = 'completed'",
+                                    "UPDATE redpen_routes SET submitted = 0", "UPDATE redpen_assigned SET name = 'bo'",
+                                    "UPDATE redpen_text_data SET block = x'00' WHERE id > 10"])
 def test_a_damaged_index_is_built_anew(connection: sqlite3.Connection, path: Path, damage: str) -> None:
     add(connection, "r1", prompt="kept")
+    route(connection, "r1", redpen_reviews_wanted=1, redpen_assigned=["ana"])
     connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'submitted')")
     connection.execute(damage)
     assert schema.ensure(str(path))

@@ -15,7 +15,7 @@ from tests.review_ui.appliance.search_cases import Both, bodies, door, populated
 
 pytestmark = pytest.mark.argilla
 
-EXAMPLES = 200
+EXAMPLES = 150
 RECORDS = 45
 
 
