@@ -17,15 +17,19 @@ from uuid import UUID
 from inside import driver, server
 
 
-async def serve(lines: Any) -> None:
+async def serve(home: Path, lines: Any) -> None:
     from argilla_server.api.handlers.v1.datasets import records as handler
     from argilla_server.api.schemas.v1.records import SearchRecordsQuery
     from argilla_server.database import AsyncSessionLocal
     from argilla_server.models import Dataset, User
     from inside.engine import EmbeddedSearchEngine
+    from inside.routing import Routing
+    from inside.rules import RulesFile
     from sqlalchemy.orm import selectinload
 
     engine = await EmbeddedSearchEngine.new_instance()
+    if RulesFile(home).exists():
+        EmbeddedSearchEngine.routes = Routing(home)
     datasets: dict[str, Any] = {}
     for line in lines:
         asked = json.loads(line)
@@ -48,4 +52,4 @@ if __name__ == "__main__":
     home = Path(sys.argv[1])
     server.configure(home, url="http://127.0.0.1", redis="redis://127.0.0.1:1")
     driver.install()
-    asyncio.run(serve(sys.stdin))
+    asyncio.run(serve(home, sys.stdin))
