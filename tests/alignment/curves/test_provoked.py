@@ -36,8 +36,8 @@ def test_families_set_apart_were_read_at_every_point_and_never_trained_on(health
     assert sum('"apart/chosen"' in line for line in lines) == 6
 
 
-def test_a_learning_rate_a_hundred_times_too_high_is_found(base, tmp_path):
-    assert "learning_rate_too_high" in names(trained(tmp_path, base, preferences(), learning_rate=100 * HEALTHY_RATE))
+def test_a_learning_rate_a_thousand_times_too_high_is_found(base, tmp_path):
+    assert "learning_rate_too_high" in names(trained(tmp_path, base, preferences(), learning_rate=1000 * HEALTHY_RATE))
 
 
 def test_pairs_without_a_doubt_are_too_easy(base, tmp_path):
