@@ -39,6 +39,8 @@ class Clause:
     values: tuple[Any, ...] = ()
     reads_record: bool = False
     """Whether it names the `record` table, which is joined only then."""
+    reads_route: bool = False
+    """Whether it names `route`, a document's row in redpen_routes; its columns are null where there is none."""
 
 
 def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
@@ -72,7 +74,7 @@ def either(clauses: Sequence[Clause]) -> Clause:
 def _joined(clauses: Sequence[Clause], operator: str) -> Clause:
     return Clause(operator.join(f"({clause.sql})" for clause in clauses),
                   tuple(value for clause in clauses for value in clause.values),
-                  any(clause.reads_record for clause in clauses))
+                  any(clause.reads_record for clause in clauses), any(clause.reads_route for clause in clauses))
 
 
 def _path(name: str) -> str:

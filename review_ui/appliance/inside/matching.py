@@ -68,6 +68,8 @@ class Matching:
             source = "FROM redpen_text CROSS JOIN redpen_documents AS document ON document.number = redpen_text.rowid"
         if self.where.reads_record or any(order.reads_record for order in orders):
             source += " JOIN records AS record ON record.id = document.record_id"
+        if self.where.reads_route or any(order.reads_route for order in orders):
+            source += " LEFT JOIN redpen_routes AS route ON route.document = document.number"
         return source
 
 

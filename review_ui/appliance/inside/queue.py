@@ -102,7 +102,7 @@ class Queue:
         holders = self._routes.reservations.holders(visit) if self._pending else {}
         person = self._routes.person(connection, self._user)
         limits = self._limits(person, taken=routing.taken(connection, visit, holders))
-        first = routing.first(person, self._dataset.id.hex) if self._pending and not asked.orders else ()
+        first = routing.first(person) if self._pending and not asked.orders else ()
         return replace(asked, found=asked.found.and_only(limits), first=first).read(connection)
 
     def _limits(self, person: routing.Person, *, taken: set[str]) -> Clause:

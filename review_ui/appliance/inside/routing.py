@@ -87,31 +87,31 @@ def visible(person: Person, dataset: str) -> Clause:
     """True for the records that this person may see: unassigned ones, their own, and those they have already worked on."""
     if person.manages:
         return Clause("1")
-    return either([_not_of_others(person, dataset), _answered(person, dataset)])
+    return either([_not_of_others(person), _answered(person, dataset)])
 
 
 def open_to(person: Person, dataset: Dataset, *, taken: Collection[str]) -> Clause:
     """True for records that this person has answered, that want more reviews and are not taken, or that are not routed."""
-    full = Clause("document.number NOT IN (SELECT document FROM redpen_routes WHERE dataset_id = ? "
-                  "AND submitted >= coalesce(wanted, ?))", (dataset.id.hex, min_submitted(dataset)))
+    full = Clause("route.document IS NULL OR route.submitted < coalesce(route.wanted, ?)", (min_submitted(dataset),),
+                  reads_route=True)
     free = Clause("document.record_id NOT IN (SELECT value FROM json_each(?))", (json.dumps(sorted(taken)),))
-    return either([_answered(person, dataset.id.hex), both([full, free] if taken else [full])])
+    # In the order of what decides most often: this is asked of every record of a queue.
+    return either([both([full, free] if taken else [full]), _answered(person, dataset.id.hex)])
 
 
-def first(person: Person, dataset: str) -> list[Clause]:
+def first(person: Person) -> list[Clause]:
     """The order in which pending records come, before chance: one's own work, then by priority."""
-    priority = Clause("coalesce((SELECT route.priority FROM redpen_routes AS route WHERE route.document = document.number), 0) "
-                      "DESC")
+    priority = Clause("coalesce(route.priority, 0) DESC", reads_route=True)
     if not person.manages:
         return [priority]
-    own = _not_of_others(person, dataset)
-    return [Clause(f"({own.sql}) DESC", own.values), priority]
+    own = _not_of_others(person)
+    return [Clause(f"({own.sql}) DESC", own.values, reads_route=True), priority]
 
 
-def _not_of_others(person: Person, dataset: str) -> Clause:
+def _not_of_others(person: Person) -> Clause:
     mine = Clause("document.number IN (SELECT document FROM redpen_assigned "
                   f"WHERE name IN ({_marks(person.names)}))", person.names)
-    nobodys = Clause("document.number NOT IN (SELECT document FROM redpen_routes WHERE dataset_id = ? AND assigned)", (dataset,))
+    nobodys = Clause("route.assigned IS NOT 1", reads_route=True)
     return either([nobodys, mine])
 
 

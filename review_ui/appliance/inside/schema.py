@@ -21,7 +21,7 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-VERSION = 5
+VERSION = 6
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
@@ -52,6 +52,8 @@ _TABLES = (
     """CREATE TABLE redpen_assigned (
         name TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (name, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_assigned_documents ON redpen_assigned (document)",
+    # Whether a vector has changed is asked before each search for neighbours; the rows themselves are long.
+    "CREATE INDEX redpen_vectors_of_setting ON vectors (vector_settings_id, updated_at)",
     f"""CREATE VIRTUAL TABLE redpen_text USING fts5({_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
 )
 
@@ -164,7 +166,7 @@ _TRIGGERS = {
 }
 _OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_answers", "redpen_answers_to_document",
             "redpen_routes", "redpen_routes_of_dataset", "redpen_assigned", "redpen_assigned_documents", "redpen_text",
-            "redpen_responses_of_record", *_TRIGGERS}
+            "redpen_responses_of_record", "redpen_vectors_of_setting", *_TRIGGERS}
 
 
 Tell = Callable[[int, int], None]
@@ -245,7 +247,8 @@ def _build(connection: sqlite3.Connection, tell: Tell) -> None:
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_routes", "redpen_assigned", "redpen_index"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
-    connection.execute("DROP INDEX IF EXISTS redpen_responses_of_record")
+    for index in ("redpen_responses_of_record", "redpen_vectors_of_setting"):
+        connection.execute(f"DROP INDEX IF EXISTS {index}")
     for statement in _TABLES:
         connection.execute(statement)
     connection.execute("""INSERT INTO redpen_documents (record_id, dataset_id, status)

@@ -19,6 +19,7 @@ SERVER_TABLES = """
         FOREIGN KEY (dataset_id) REFERENCES datasets (id) ON DELETE CASCADE);
     CREATE TABLE responses (id INTEGER PRIMARY KEY, user_id CHAR(32), record_id CHAR(32), status VARCHAR,
         FOREIGN KEY (record_id) REFERENCES records (id) ON DELETE CASCADE);
+    CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector_settings_id CHAR(32), updated_at DATETIME);
     INSERT INTO datasets VALUES ('d');
 """
 FIELDS = {"prompt": "text", "answer": "text", "chat": "chat", "table": "custom", "picture": "image"}
