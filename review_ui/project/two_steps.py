@@ -9,7 +9,7 @@ from pathlib import Path
 from feedback.ids import ExampleId, FamilyId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, writing
-from feedback.schemas import Message, PreferencePair, Prompt, SftExample, Sources
+from feedback.schemas import Message, Prompt, RankedPair, RankedSet, SftExample, Sources
 from sft.config import LoraConfig, ModelConfig, SftConfig
 from sft.silence import quiet
 
@@ -38,15 +38,16 @@ def train(folder: Path) -> list[Manifest]:
 def training_sets(folder: Path) -> Path:
     """A handful of rows, as the build stage leaves them."""
     sources = Sources(items=(), completions=(), reviewers=(), ratings=())
-    demonstrations, pairs = [], []
+    demonstrations, rankings = [], []
     for number, (better, worse) in enumerate(zip(ANSWERS, WORSE, strict=True)):
         prompt = Prompt.of([Message(role="user", content=f"Question {number}?")])
         shared = {"prompt_id": prompt.id, "family": FamilyId(str(number)), "messages": prompt.messages, "sources": sources}
         demonstrations.append(SftExample(id=ExampleId(f"sft-{number}"), completion=better, origin="accepted", **shared))
-        pairs.append(PreferencePair(id=ExampleId(f"pair-{number}"), chosen=better, rejected=worse, origin="ranking", **shared))
+        pair = RankedPair(better=0, worse=1, origin="ranking")
+        rankings.append(RankedSet(id=ExampleId(f"ranking-{number}"), completions=(better, worse), pairs=(pair,), **shared))
     with writing(folder, stage="training_sets", inputs={}, config={}) as draft:
         write_rows(draft.folder / "sft.jsonl", demonstrations)
-        write_rows(draft.folder / "pairs.jsonl", pairs)
+        write_rows(draft.folder / "rankings.jsonl", rankings)
     return folder
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from argilla_server.models import Record, Vector
-from sqlalchemy import Select, event
-from sqlalchemy.orm import ORMExecuteState, Session, defaultload
+from argilla_server.models import Vector
+from sqlalchemy import inspect
 
 
 def read_records_with_vectors() -> None:
-    """Load the name of a vector together with it: without, reading one record that has vectors is an error 500."""
-    def with_name(state: ORMExecuteState) -> None:
-        if isinstance(state.statement, Select) and any(one["expr"] is Record for one in state.statement.column_descriptions):
-            state.statement = state.statement.options(defaultload(Record.vectors).joinedload(Vector.vector_settings))
+    """Load the name of a vector together with it: without, reading one record that has vectors is an error 500.
 
-    event.listen(Session, "do_orm_execute", with_name)
+    Set as the relationship's own habit: an option added to a query would contradict those that name another way of loading.
+    """
+    name = inspect(Vector).relationships["vector_settings"]
+    name.lazy = "selectin"
+    name.strategy_key = (("lazy", "selectin"),)
