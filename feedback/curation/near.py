@@ -1,8 +1,8 @@
 """Near duplicates in any number of texts: MinHash finds candidates, and each is then compared in full.
 
-rensa (Rust) computes 128 minima over the character 4-grams of a text's words; 32 bands of 4 make two texts candidates with
-probability 1 - (1 - s^4)^32 at similarity s: over 0.9999 at 0.8 (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4). A
-text leaves 32 numbers of 32 bits behind, so a million of them need 128 MB whatever their length.
+rensa (Rust) computes 128 minima over the character 4-grams of a text's words; two texts of similarity s share
+each of 32 bands of 4 with probability s^4 (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4), and are candidates
+when they share 4. A text leaves 32 numbers of 32 bits behind, so a million of them need 128 MB whatever their length.
 
 Two texts are near duplicates when the Jaccard similarity of their 4-grams reaches the threshold and the words that decide
 (numbers, signs, code, negations; see `wording`) are the same.
@@ -25,6 +25,11 @@ CHUNK = 20_000
 """Texts whose 4-grams are held in memory at once."""
 NEIGHBOURS = 8
 """In a band that very many texts share (a template), each is compared with so many before it."""
+FEWEST_BANDS = 4
+"""Bands that a pair shares before it is compared. At similarity 0.8 a pair shares 13 of 32 on average, and fewer than 4 once in
+ten thousand; at 0.5, where templates lie, it shares 2."""
+BLOCK = 100_000
+"""Pairs whose bands are compared at once."""
 SEED = 1
 LONGEST = 100_000
 """Characters of a text that are looked at."""
@@ -91,18 +96,24 @@ def _candidates(texts: Sequence[str], distinct: Sequence[int]) -> Iterator[tuple
                             for start in range(0, len(distinct), CHUNK)], axis=1)
     for band in bands:
         order = np.argsort(band, kind="stable")
-        same = band[order[1:]] == band[order[:-1]]
-        yield from ((distinct[one], distinct[other]) for one, other in _pairs(order, np.flatnonzero(same)))
+        for one, other in _neighbours(band[order], order):
+            chosen = (bands[:, one] == bands[:, other]).sum(axis=0) >= FEWEST_BANDS
+            for first, second in zip(one[chosen].tolist(), other[chosen].tolist(), strict=True):
+                yield distinct[first], distinct[second]
 
 
-def _pairs(order: np.ndarray[Any, Any], ties: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """Each member of a band's bucket with the few before it, and with the bucket's first."""
-    begin, before = -1, -2
-    for at in ties.tolist():
-        begin = at if at != before + 1 else begin
-        before = at
-        for earlier in {begin, *range(max(begin, at + 1 - NEIGHBOURS), at + 1)}:
-            yield int(order[earlier]), int(order[at + 1])
+def _neighbours(band: np.ndarray[Any, Any], order: np.ndarray[Any, Any]) -> Iterator[tuple[np.ndarray[Any, Any], ...]]:
+    """Members of equal number in a sorted band: each with the few before it, and with the first of all, in blocks."""
+    import numpy as np
+
+    places = np.arange(len(band))
+    begins = np.maximum.accumulate(np.where(np.r_[True, band[1:] != band[:-1]], places, 0))
+    for back in range(NEIGHBOURS + 1):
+        earlier = begins if back == 0 else places - back
+        found = np.flatnonzero((earlier >= begins) & (earlier < places))
+        for start in range(0, len(found), BLOCK):
+            some = found[start:start + BLOCK]
+            yield order[earlier[some]], order[some]
 
 
 def _bands(texts: Iterable[str]) -> np.ndarray[Any, Any]:
