@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from argilla_server.models import Vector
-from sqlalchemy import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from argilla_server.models import Record, Vector
+from sqlalchemy.orm import defaultload
 
 
 def read_records_with_vectors() -> None:
     """Load the name of a vector together with it: without, reading one record that has vectors is an error 500.
 
-    Set as the relationship's own habit: an option added to a query would contradict those that name another way of loading.
+    Only where one record is read: queries for many name their own way of loading, and two ways contradict each other.
     """
-    name = inspect(Vector).relationships["vector_settings"]
-    name.lazy = "selectin"
-    name.strategy_key = (("lazy", "selectin"),)
+    original = Record.get.__func__
+
+    async def get(cls: type[Record], db: Any, id: Any, options: Sequence[Any] = ()) -> Any:
+        return await original(cls, db, id, [*options, defaultload(Record.vectors).selectinload(Vector.vector_settings)])
+
+    Record.get = classmethod(get)

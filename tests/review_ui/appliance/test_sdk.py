@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ RECORDS = 50
 
 
 @pytest.fixture(scope="module")
-def dataset(running: Running) -> Any:
+def dataset(running: Running) -> Iterator[Any]:
     """All kinds of fields and questions, and fifty records."""
     import argilla as rg
 
@@ -37,7 +38,8 @@ def dataset(running: Running) -> Any:
         distribution=rg.TaskDistribution(min_submitted=2))
     made = rg.Dataset(name="everything", workspace=workspace, settings=settings, client=client).create()
     made.records.log([_record(rg, number) for number in range(RECORDS)])
-    return made
+    yield made
+    client.http_client.close()
 
 
 def _record(rg: Any, number: int) -> Any:

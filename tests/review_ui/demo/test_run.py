@@ -46,7 +46,9 @@ def test_everything_queued_is_rated_in_argilla_and_lands_in_the_store(tmp_path: 
     project = tiny_project(tmp_path / "demo", base)
     state = rounds.run(project, until=1)
     assert state.waiting_for == "reviews"
-    a_desk(project, appliance, tmp_path).review()
+    desk = a_desk(project, appliance, tmp_path)
+    desk.review()
+    desk.argilla.close()
     with project.open_store() as store:
         items = store.items()
         assert store.missing_reviews(items) == {}
