@@ -169,20 +169,17 @@ def _preferring(size: int) -> Numbers:
     return np.asarray(np.log(0.98 / (1 + np.exp(-odds)) + 0.01))
 
 
-@lru_cache(maxsize=8)
-def _all_rankings(size: int) -> Numbers:
-    """Log of what the probabilities of all rankings without ties add up to, by manner (G)."""
-    # By symmetry the same for every true order; here the first of `orders`.
-    same_way = np.where(apart(size) > 0, 1, -1) * apart(size)[0]
-    each = np.stack([_preferring(size)[:, distances + size - 1].sum(axis=1) for distances in same_way], axis=1)
-    return np.asarray(np.log(np.exp(each).sum(axis=1)))
-
-
 def likelihood(votes: Votes, size: int) -> Numbers:
-    """Probability of a ranking for each true order and manner of its reviewer (S, G)."""
+    """How well each true order explains a ranking, for each manner of its reviewer; adds up to 1 over the orders (S, G).
+
+    By symmetry that is the probability of the ranking where it has no ties. Where it has, which answers are tied is taken as
+    given: it says nothing about how often the reviewer is right. (Unless it is, one tied ranking of an item that nobody else
+    ranked makes its reviewer a guesser, who gives each pair an even chance.)
+    """
     preferring, distance, total = _preferring(size), apart(size), np.zeros((len(orders(size)), len(NEIGHBOURS)))
     for pair, vote in enumerate(votes):
         if vote == vote:  # not nan: compared
             forth, back = (preferring[:, sign * distance[:, pair] + size - 1].T for sign in (1, -1))
             total += (1 + vote) / 2 * forth + (1 - vote) / 2 * back
-    return np.asarray(np.exp(total - _all_rankings(size)))
+    made = np.exp(total - total.max(axis=0))
+    return np.asarray(made / made.sum(axis=0))

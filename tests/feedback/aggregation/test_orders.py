@@ -42,6 +42,17 @@ def test_one_against_one_is_even_and_a_tie_takes_no_side() -> None:
     assert tie.better[0][0] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("places", [(0, 1, 1, 2), (0, 0, 1, 1), (0, 1, 1, 1), (0, 0, 0, 0)])
+def test_ties_make_nobody_a_guesser(places: tuple[int, ...]) -> None:
+    # One ranking an item: nothing shows how often anybody is right, so everybody is believed as one who is unknown.
+    given = [ranking(item, item % 3, *places) for item in range(60)]
+    alone = weigh_rankings(given, answers=dict.fromkeys(range(60), 4), reviewers=3)
+    unknown = weigh_rankings([ranking(0, 0, 0, 1, 2, 3)], answers={0: 4}, reviewers=1)
+    assert np.allclose(alone.accuracy, unknown.accuracy[0])
+    untied = [at for at, vote in enumerate(ranking(0, 0, *places).votes) if vote]
+    assert all(alone.better[0][at] > 0.7 for at in untied)
+
+
 def test_preferences_in_a_circle_are_all_but_even() -> None:
     circle = [ranking(0, 0, 0, 1, 2), ranking(0, 1, 2, 0, 1), ranking(0, 2, 1, 2, 0)]
     assert weigh_rankings(circle, answers={0: 3}, reviewers=3).better[0] == pytest.approx([0.5, 0.5, 0.5], abs=0.02)
