@@ -135,7 +135,12 @@ def worked(desk: Desk) -> Dataset:
     return made
 
 
-def test_everything_is_moved_and_both_hold_the_same(running: Running, other: Running, others: Desk, worked: Dataset,
+def name_of(desk: Desk, dataset: Dataset) -> str:
+    """The dataset's workspace: every test has one of its own."""
+    return str(desk.call("GET", f"workspaces/{dataset.workspace}")["name"])
+
+
+def test_everything_is_moved_and_both_hold_the_same(running: Running, desk: Desk, other: Running, others: Desk, worked: Dataset,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     home = running.owner_file.parent
     monkeypatch.setenv("OTHER_KEY", other.api_key)
@@ -144,8 +149,8 @@ def test_everything_is_moved_and_both_hold_the_same(running: Running, other: Run
     moved = move(home, other.url, api_key_env="OTHER_KEY")
     assert [row.model_copy(update={"same": None}) for row in moved.datasets] == list(planned.datasets)
     assert all(row.same for row in moved.datasets)
-    mine = next(row for row in moved.datasets if row.responses == 5)
-    assert (mine.records, mine.suggestions, mine.vectors) == (8, 1, 7)
+    mine = next(row for row in moved.datasets if row.name == f"{name_of(desk, worked)}/rate")
+    assert (mine.records, mine.responses, mine.suggestions, mine.vectors) == (8, 5, 1, 7)
     assert moved.passwords is not None
     assert stat.S_IMODE(Path(moved.passwords).stat().st_mode) == 0o600
     name, password = next(iter(json.loads(Path(moved.passwords).read_text()).items()))
@@ -156,12 +161,13 @@ def test_everything_is_moved_and_both_hold_the_same(running: Running, other: Run
     assert (again.users, again.datasets) == (0, moved.datasets)
 
 
-def test_what_only_the_other_server_has_is_told_and_kept(running: Running, other: Running, others: Desk, worked: Dataset,
-                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_the_other_server_has_is_told_and_kept(running: Running, desk: Desk, other: Running, others: Desk,
+                                                          worked: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTHER_KEY", other.api_key)
     move(running.owner_file.parent, other.url, api_key_env="OTHER_KEY")
+    workspaces = {row["name"]: row["id"] for row in others.call("GET", "me/workspaces")["items"]}
     there = next(row for row in others.call("GET", "me/datasets")["items"]
-                 if others.call("GET", f"datasets/{row['id']}/progress")["total"] == 8)
+                 if row["workspace_id"] == workspaces[name_of(desk, worked)])
     new = {"external_id": "new", "fields": {"prompt": "new"}}
     others.call("POST", f"datasets/{there['id']}/records/bulk", json={"items": [new]})
     with pytest.raises(LineageError, match=r"1 records differ \(new\)"):
