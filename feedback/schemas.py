@@ -468,6 +468,8 @@ class PreferencePair(Strict):
     weight: float = Field(default=1.0, gt=0)
     """For sampling, criteria and caps on one reviewer's share; the mean over a training set is 1."""
     origin: PairOrigin
+    criterion: str | None = None
+    """The rubric's criterion that told answers rated apart from each other; None for answers compared as wholes."""
     sources: Sources
 
 
@@ -481,6 +483,7 @@ class RankedPair(Strict):
     weight: float = Field(default=1.0, gt=0)
     margin: float = Field(default=1.0, gt=0)
     origin: PairOrigin
+    criterion: str | None = None
 
     @model_validator(mode="after")
     def _compares_two(self) -> Self:

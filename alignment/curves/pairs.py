@@ -21,6 +21,7 @@ class JudgedPair:
     family: FamilyId
     topic: str | None
     origin: str
+    criterion: str | None
     messages: tuple[Message, ...]
     chosen: str
     rejected: str
@@ -33,9 +34,10 @@ def judged_pairs(rows: Iterable[RankedSet | PreferencePair]) -> list[JudgedPair]
 
 def _in_row(row: RankedSet | PreferencePair) -> list[JudgedPair]:
     if isinstance(row, PreferencePair):
-        return [JudgedPair(row.family, row.topic, row.origin, row.messages, row.chosen, row.rejected)]
+        return [JudgedPair(row.family, row.topic, row.origin, row.criterion, row.messages, row.chosen, row.rejected)]
     texts = row.completions
-    return [JudgedPair(row.family, row.topic, pair.origin, row.messages, texts[pair.better], texts[pair.worse])
+    return [JudgedPair(row.family, row.topic, pair.origin, pair.criterion, row.messages, texts[pair.better],
+                       texts[pair.worse])
             for pair in row.pairs]
 
 
@@ -46,6 +48,7 @@ class WatchedPair:
     family: FamilyId
     origin: str
     topic: str | None
+    criterion: str | None
     chosen_tokens: int
     rejected_tokens: int
     apart: bool
@@ -54,7 +57,7 @@ class WatchedPair:
     @classmethod
     def of(cls, pair: JudgedPair, *, chosen_tokens: int, rejected_tokens: int, apart: bool) -> WatchedPair:
         """From a preference and the lengths of its answers."""
-        return cls(pair.family, pair.origin, pair.topic, chosen_tokens, rejected_tokens, apart)
+        return cls(pair.family, pair.origin, pair.topic, pair.criterion, chosen_tokens, rejected_tokens, apart)
 
     @property
     def longer_by(self) -> int:

@@ -80,10 +80,11 @@ def _by_length(readings: PairReadings) -> Chart | None:
 
 
 def groups(readings: PairReadings) -> tuple[GroupFigures, ...]:
-    """How watched pairs ended: by origin, by topic, and by which answer is longer."""
+    """How watched pairs ended: by origin, criterion, topic, and by which answer is longer."""
     rows = readings.at_end()
     keys: list[Callable[[WatchedPair], str | None]] = [
-        lambda pair: f"origin: {pair.origin}", lambda pair: f"topic: {pair.topic}" if pair.topic else None, _length_key]
+        lambda pair: f"origin: {pair.origin}", lambda pair: f"criterion: {pair.criterion}" if pair.criterion else None,
+        lambda pair: f"topic: {pair.topic}" if pair.topic else None, _length_key]
     found: list[GroupFigures] = []
     for key in keys:
         members: dict[str, list[tuple[WatchedPair, float]]] = {}

@@ -67,6 +67,8 @@ class Preference:
     doubt: float
     """Probability that it is the other way round."""
     margin: float = 1.0
+    criterion: str | None = None
+    """What told answers apart that were rated by themselves."""
 
 
 @dataclass
@@ -163,7 +165,7 @@ def _from_rewrite(rewrite: Rewrite, material: Material) -> list[Preference]:
 def _from_verdicts(material: Material, sets: SetsConfig) -> list[Preference]:
     return [Preference(chosen=material.key_of(apart.better.completion_id), rejected=material.key_of(apart.worse.completion_id),
                        origin=apart.origin, sources=united([apart.better.sources, apart.worse.sources]), doubt=apart.doubt,
-                       margin=apart.margin) for apart in judged_apart(material, sets)]
+                       margin=apart.margin, criterion=apart.criterion) for apart in judged_apart(material, sets)]
 
 
 def _pair(group: list[Preference], material: Material) -> PreferencePair:
@@ -175,4 +177,4 @@ def _pair(group: list[Preference], material: Material) -> PreferencePair:
     return PreferencePair(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic,
                           messages=prompt.messages, chosen=chosen, rejected=rejected, margin=first.margin,
                           reversed_probability=min(0.5, *(each.doubt for each in group)), origin=first.origin,
-                          sources=united(each.sources for each in group))
+                          criterion=first.criterion, sources=united(each.sources for each in group))

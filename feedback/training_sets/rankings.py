@@ -32,15 +32,16 @@ def _ranked_set(pairs: Sequence[PreferencePair], ties: Sequence[Tie], known: dic
     texts = _texts(pairs, ties)
     place = {text: index for index, text in enumerate(texts)}
     rows = sorted((RankedPair(better=place[pair.chosen], worse=place[pair.rejected], weight=pair.weight, margin=pair.margin,
-                              reversed_probability=pair.reversed_probability, origin=pair.origin) for pair in pairs),
-                  key=lambda row: (row.better, row.worse))
+                              reversed_probability=pair.reversed_probability, origin=pair.origin, criterion=pair.criterion)
+                   for pair in pairs), key=lambda row: (row.better, row.worse))
     equal = sorted({(min(first, second), max(first, second)) for tie in ties
                     for first, second in [tuple(place[text] for text in tie.texts)]})
     verdicts = [known.get(material.text_key(pairs[0].prompt_id, text), []) for text in texts]
     hallucinated, spans = tuple(map(_hallucinated, verdicts)), _spans(texts, verdicts, material)
     head = pairs[0]
     content = [head.prompt_id, [message.model_dump() for message in head.messages], texts,
-               [row.model_dump() for row in rows], equal, hallucinated, [[span.model_dump() for span in each] for each in spans]]
+               [row.model_dump(exclude_none=True) for row in rows], equal, hallucinated,
+               [[span.model_dump() for span in each] for each in spans]]
     return RankedSet(id=ExampleId(content_hash("ranking", content)), prompt_id=head.prompt_id, family=head.family,
                      topic=head.topic, messages=head.messages, completions=tuple(texts), pairs=tuple(rows), ties=tuple(equal),
                      hallucinated=hallucinated if any(each is not None for each in hallucinated) else (),

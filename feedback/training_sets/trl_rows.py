@@ -56,7 +56,8 @@ def _sft(row: SftExample) -> Row:
 
 def _pair(row: PreferencePair) -> Row:
     return {"prompt": _turns(row), "chosen": _answer(row.chosen), "rejected": _answer(row.rejected), "margin": row.margin,
-            "reversed_probability": row.reversed_probability, "weight": row.weight, "origin": row.origin, **_behind(row)}
+            "reversed_probability": row.reversed_probability, "weight": row.weight, "origin": row.origin,
+            "criterion": row.criterion, **_behind(row)}
 
 
 def _kto(row: KtoExample) -> Row:
@@ -68,7 +69,7 @@ def _reward(row: PreferencePair) -> Row:
     """The prompt stands inside both sides: RewardTrainer scores whole conversations."""
     turns = _turns(row)
     return {"chosen": turns + _answer(row.chosen), "rejected": turns + _answer(row.rejected), "margin": row.margin,
-            "weight": row.weight, "origin": row.origin, **_behind(row)}
+            "weight": row.weight, "origin": row.origin, "criterion": row.criterion, **_behind(row)}
 
 
 def _ranking(row: RankedSet) -> Row:
@@ -96,12 +97,12 @@ def features(kind: Kind) -> Any:
     columns: dict[Kind, dict[str, Any]] = {
         "sft": {"prompt": turns, "completion": turns, "weight": number, "origin": text},
         "pairs": {"prompt": turns, "chosen": turns, "rejected": turns, "margin": number, "reversed_probability": number,
-                  "weight": number, "origin": text},
+                  "weight": number, "origin": text, "criterion": text},
         "kto": {"prompt": turns, "completion": turns, "label": Value("bool"), "weight": number},
-        "reward": {"chosen": turns, "rejected": turns, "margin": number, "weight": number, "origin": text},
+        "reward": {"chosen": turns, "rejected": turns, "margin": number, "weight": number, "origin": text, "criterion": text},
         "rankings": {"prompt": turns, "completions": List(text), "ties": List(List(Value("int64"))),
                      "pairs": List({"better": Value("int64"), "worse": Value("int64"), "reversed_probability": number,
-                                    "weight": number, "margin": number, "origin": text}),
+                                    "weight": number, "margin": number, "origin": text, "criterion": text}),
                      "hallucinated": List(Value("bool")),
                      "spans": List(List({"start": Value("int64"), "end": Value("int64"), "label": text}))}}
     return Features(columns[kind] | ids)

@@ -20,7 +20,7 @@ JSON, HTML = "report.json", "report.html"
 
 
 class GroupFigures(Strict):
-    """One line of the table: rows of one origin, topic or length."""
+    """One line of the table: rows of one origin, criterion, topic or length."""
 
     group: str
     """Such as `origin: ranking`."""

@@ -35,7 +35,7 @@ def watched(count: int = 60, *, seed: int = 0, longer: float = 0.0, per_token: f
             start: float = 0.0) -> PairReadings:
     """Pairs whose chosen answer is `longer` tokens longer on average; each token of difference adds to the margin."""
     chance = Random(seed)
-    pairs = tuple(WatchedPair(f"family-{n}", "ranking", None, max(1, round(chance.gauss(20 + longer, 6))), 20, False)
+    pairs = tuple(WatchedPair(f"family-{n}", "ranking", None, None, max(1, round(chance.gauss(20 + longer, 6))), 20, False)
                   for n in range(count))
     first = Reading(0, (start,) * count, (start,) * count)
     last = Reading(40, tuple(margin + per_token * p.longer_by + chance.gauss(0, 2) for p in pairs), (0.0,) * count)

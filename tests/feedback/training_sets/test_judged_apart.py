@@ -52,7 +52,7 @@ def test_a_later_priority_decides_where_the_earlier_ones_do_not() -> None:
     kind, curt = rate("partially correct"), rate("partially correct", criteria={"tone": 3})
     assert preferred(("kind", [kind]), ("curt", [curt])) == []
     pair, = pairs(("kind", [kind]), ("curt", [curt]), rubric=SAFETY_FIRST)
-    assert (pair.chosen, pair.origin, pair.margin) == ("kind", "criteria", 2.0)
+    assert (pair.chosen, pair.origin, pair.criterion, pair.margin) == ("kind", "criteria", "tone", 2.0)
 
 
 def test_an_earlier_priority_overrules_a_later_one() -> None:
