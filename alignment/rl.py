@@ -11,6 +11,7 @@ from typing import Any
 
 from alignment import rl_limits
 from alignment.config import RlConfig
+from alignment.curves.rewarded import Rewarded, report_rewarded
 from alignment.estimating import judge_of
 from alignment.pairs import read_pairs
 from alignment.rl_limits import Figures
@@ -71,7 +72,8 @@ class RlMetrics(Strict):
 
 def run(config: RlStage, *, prompts: Sequence[Prompt], reward: Path, training_sets: Path, parent: Path | None,
         out: Path) -> Manifest:
-    """Train the parent's adapter against the reward model in `reward`; write `out`/adapter and `out`/metrics.json.
+    """Train the parent's adapter against the reward model in `reward`; write `out`/adapter, metrics.json and the report on its
+    curves.
 
     `training_sets` are those that the reward model learned from: their answers say how much its members disagree on what they
     know. Held-out prompts are left out. Raises NothingToDo when no prompt is left, InvalidInput without a reward model,
@@ -95,6 +97,9 @@ def run(config: RlStage, *, prompts: Sequence[Prompt], reward: Path, training_se
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="rl",
                          training_sets=inputs["training_sets"])
             (draft.folder / METRICS).write_text(json.dumps(metrics.model_dump(), indent=1) + "\n", encoding="utf-8")
+            report_rewarded(draft.folder, trainer.state.log_history, Rewarded(
+                before=metrics.before, after=metrics.after, trained_spread=metrics.trained_spread, limits=config.rl,
+                stopped=metrics.stopped, prompts=metrics.prompts))
     return read_manifest(out)
 
 

@@ -17,6 +17,7 @@ from feedback.schemas import Message, Prompt
 from sft.adapters import read_policy
 from sft.best_of import Judge
 from sft.config import LoraConfig, SamplingConfig
+from sft.curves.report import read_report
 from tests.rows import pair, training_sets
 from tests.tiny import tiny_config
 
@@ -82,6 +83,10 @@ def test_the_reward_rises_on_the_watched_prompts_and_the_divergence_is_reported(
     assert manifest.counts["held_out"] == 16 - TRAINABLE > 0
     assert read_policy(tmp_path / "out" / "adapter").stage == "rl"
     assert any("single one" in warning for warning in found.warnings)
+    report = read_report(tmp_path / "out")
+    assert (report.stage, report.steps, report.figures["reward"]) == ("rl", 20, found.after.reward)
+    assert {finding.name for finding in report.findings}.isdisjoint({"stopped", "reward_did_not_rise"})
+    assert {"rewards/lower_bound/mean", "kl", "completions/mean_length", "spread"} <= report.curves.keys()
 
 
 def test_over_its_divergence_the_run_stops_with_the_last_adapter_that_kept_it(base, sets, taste, tmp_path):
@@ -89,6 +94,7 @@ def test_over_its_divergence_the_run_stops_with_the_last_adapter_that_kept_it(ba
     bound = free.after.kl / 3
     held = run(stage(base, max_kl=bound), sets, tmp_path / "held")
     assert "rl.max_kl" in held.stopped
+    assert read_report(tmp_path / "held").findings[0].evidence.startswith(held.stopped)
     assert 0 < held.adapter_step < 20
     assert held.after.kl < free.after.kl
 
