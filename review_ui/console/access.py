@@ -22,7 +22,10 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeaders:
-    """Middleware that puts the same headers on every answer; pages are not cached, since they show what is so now."""
+    """Middleware that puts these headers on every answer that has none of its own by that name.
+
+    Pages are not cached, since they show what is so now.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -39,6 +42,7 @@ class SecurityHeaders:
 
 def _add(message: Message) -> None:
     headers = MutableHeaders(scope=message)
-    headers.update(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
     if not headers.get("content-type", "").startswith("text/css"):
         headers["Cache-Control"] = "no-store"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from feedback.measures import Figure, Measured, Unscored
+from review_ui.console.reports import ReportLink
 from review_ui.console.trend import Panel, TrendPoint, panel, percent
 
 NO_FIGURE = "\N{EN DASH}"
@@ -45,6 +46,8 @@ class RoundRow:
     shipped: bool
     simulated: bool
     """Simulated reviewers are among those who judged it."""
+    reports: tuple[ReportLink, ...] = ()
+    """Pages that its steps left."""
 
     @property
     def why_no_figures(self) -> str | None:

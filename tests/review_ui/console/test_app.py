@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,36 @@ def test_what_people_wrote_is_escaped(client: TestClient, monkeypatch: pytest.Mo
 
     shown_with(monkeypatch, replace(judged(1), state="<script>alert(1)</script>"))
     assert "<script>" not in client.get("/").text
+
+
+def left_by(project: Path, step: str, page: str) -> None:
+    folder = project / "rounds" / "0001" / step
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def test_the_reports_of_a_rounds_steps_are_linked_and_shown_with_their_own_style_alone(project: Path, client: TestClient) -> None:
+    style = "body { color: red }"
+    left_by(project, "06_dpo", f"<style>{style}</style><h1>DPO</h1><script>alert(1)</script>")
+    assert '<a href="/rounds/1/06_dpo">DPO</a>' in client.get("/").text
+    answer = client.get("/rounds/1/06_dpo")
+    assert "<h1>DPO</h1>" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert f"style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert "script-src" not in policy
+
+
+@pytest.mark.parametrize("path", ["/rounds/1/06_dpo", "/rounds/2/05_sft", "/rounds/1/..", "/rounds/1/..%2f..%2fredpen.yaml",
+                                  "/rounds/1/05_sft.partial", "/rounds/-1/05_sft"])
+def test_no_other_file_is_shown(project: Path, client: TestClient, path: str) -> None:
+    left_by(project, "05_sft", "<h1>SFT</h1>")
+    left_by(project, "05_sft.partial", "<h1>half</h1>")
+    answer = client.get(path)
+    assert answer.status_code in {200, 404}
+    assert "<h1>SFT" not in answer.text
+    assert "<h1>half" not in answer.text
+    assert "kind: project" not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/static/console.css", "/missing"])
