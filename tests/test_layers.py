@@ -44,8 +44,8 @@ ORDER = {
                                "preferences", "rankings", "augment", "card", "write", "trl_rows", "dataset_card",
                                "export", "hub"),
     "sft.curves": ("curve", "finding", "checks", "chart", "report", "readings", "demonstrations"),
-    "alignment.curves": ("apart", "pairs", "checks", "pictures", "judged", "watch"),
-    "review_ui.console": ("access", "trend", "pages", "reading", "templating", "routes", "app", "server"),
+    "alignment.curves": ("apart", "pairs", "checks", "pictures", "judged", "watch", "rewarded"),
+    "review_ui.console": ("access", "trend", "reports", "pages", "reading", "templating", "routes", "app", "server"),
     "review_ui.project": ("init", "stopping", "worker", "exchange", "serve", "two_steps", "doctor", "commands"),
 }
 """Inside a package a module imports those listed before it, not those after."""
