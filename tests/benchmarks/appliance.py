@@ -1,10 +1,14 @@
 """How fast the embedded Argilla is with many records, through HTTP, on this machine.
 
-    python -m tests.benchmarks.appliance --records 100000 --json
+    python -m tests.benchmarks.appliance --records 100000 --home /tmp/filled --json
+    python -m tests.benchmarks.appliance --records 100000 --against-label-studio PYTHON
 
-Records of 1 kB go straight into a new home's database, where the triggers index them; every fifth has three answers. Then
-one client asks, then ten simulated reviewers save twenty answers each at once, and last a few thousand records come in through
-the SDK's route while one reviewer saves. Milliseconds are percentiles over the requests.
+A home with records of 1 kB, three answers on every fifth, a vector and a route on each is filled (kept in `--home` for the next
+run) and copied. On the copy one client asks, then ten simulated reviewers save twenty answers each at once, from the same
+machine; then records come in through the SDK's route while one reviewer saves, and from a project's store through `push`.
+Last the copy is started again with routing. Beside it the stock server is measured: its own middleware and SQLite driver, a
+search engine that does nothing. Milliseconds are percentiles over the requests. `--against-label-studio` names the Python of an
+environment that holds label-studio, which is then asked to do the same.
 """
 
 from __future__ import annotations
@@ -12,16 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sqlite3
+import shutil
 import tempfile
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,218 +30,177 @@ from typing import Any
 import httpx
 import numpy as np
 
-from feedback.terminal import note, print_json, print_table, progress
-from review_ui.appliance.appliance import Appliance
-from tests.review_ui.appliance.desk import Dataset, Desk, Reviewer, status, text
+from feedback.terminal import note, print_json
+from tests.benchmarks import stock_argilla
+from tests.benchmarks.appliance_desk import pushed_a_second
+from tests.benchmarks.appliance_home import RULES, VECTOR, Filled, filled, sentences, serving, vectors
+from tests.benchmarks.crowd import PEOPLE, SAVES, queueing, together, waiting
+from tests.benchmarks.timing import Timed, percentiles, rounded, seconds, show, timed
+from tests.review_ui.appliance.desk import OPEN, Desk, Reviewer, status, text
 
-REQUESTS = 60
-PEOPLE, SAVES = 10, 20
-INGESTED = 2_000
-WORDS = 20_000
-"""Of the vocabulary; word k is drawn with a probability that falls as 1/k, as in a language."""
-_ANSWER = json.dumps({"accuracy": {"value": 4}, "verdict": {"value": "correct"}})
-
-
-def sentences(count: int, random: np.random.Generator) -> list[str]:
-    """Texts of about 1 kB."""
-    share = 1 / np.arange(1, WORDS + 1)
-    drawn = random.choice(WORDS, size=(count, 150), p=share / share.sum())
-    return [" ".join(f"w{number:x}" for number in row) for row in drawn]
+INGESTED, PUSHED = 2_000, 5_000
 
 
-def fill(home: Path, dataset: Dataset, people: list[str], records: int, random: np.random.Generator) -> float:
-    """Records and answers, straight into the database of a stopped server; seconds."""
-    started = time.perf_counter()
-    now = "2026-01-01 00:00:00.000000"
-    dataset_id, owners = dataset.id.replace("-", ""), cycle(people)
-    connected = sqlite3.connect(home / "argilla.db", isolation_level=None)
-    with closing(connected) as database, progress("records", total=records) as advance:
-        database.execute("PRAGMA synchronous = OFF")
-        for start in range(0, records, 2_000):
-            texts = sentences(min(2_000, records - start), random)
-            ids = [uuid.uuid4().hex for _ in texts]
-            rows = [(id, json.dumps({"prompt": text}), f"r{start + place}", dataset_id, now, now,
-                     json.dumps({"topic": f"t{place % 20}", "length": place}),
-                     "completed" if (start + place) % 5 == 0 else "pending")
-                    for place, (id, text) in enumerate(zip(ids, texts, strict=True))]
-            answers = [(uuid.uuid4().hex, _ANSWER, "submitted", id, owner.replace("-", ""), now, now)
-                       for id in ids[::5] for owner in islice(owners, 3)]
-            database.execute("BEGIN")
-            database.executemany("INSERT INTO records (id, fields, external_id, dataset_id, inserted_at, updated_at, metadata, "
-                                 "status) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            database.executemany('INSERT INTO responses (id, "values", status, record_id, user_id, inserted_at, updated_at) '
-                                 "VALUES (?, ?, ?, ?, ?, ?, ?)", answers)
-            database.execute("COMMIT")
-            advance(len(rows))
-    return time.perf_counter() - started
-
-
-@dataclass(frozen=True)
-class Timed:
-    """One measured request."""
-
-    name: str
-    n: int
-    p50: float
-    """Milliseconds."""
-    p95: float
-    wanted: float | None
-    """Milliseconds that p95 should stay below."""
-
-
-def timed(name: str, request: Callable[[int], Any], *, wanted: float | None, n: int = REQUESTS) -> Timed:
-    """The same kind of request again and again, three more times before to warm up."""
-    for place in range(3):
-        request(-1 - place)
-    seconds = []
-    for place in range(n):
-        started = time.perf_counter()
-        request(place)
-        seconds.append(time.perf_counter() - started)
-    return _row(name, seconds, wanted)
-
-
-def _row(name: str, seconds: Iterable[float], wanted: float | None) -> Timed:
-    values = np.array(list(seconds)) * 1000
-    return Timed(name, len(values), float(np.percentile(values, 50)), float(np.percentile(values, 95)), wanted)
-
-
-def one_client(desk: Desk, dataset: Dataset, reviewer: Reviewer) -> list[Timed]:
-    """What a single reviewer waits for."""
+def searching(reviewer: Reviewer, filled: Filled) -> list[Timed]:
+    """What a single reviewer waits for who reads."""
     random = Random(0)
 
     def words() -> str:
         return f"w{int(random.paretovariate(0.6)) % 3000:x} w{int(random.paretovariate(0.6)) % 3000:x}"
 
-    pending = status("pending")
-    rows = [
-        timed("search for two words", lambda _: reviewer.search(query=text(words()), limit=10), wanted=50),
-        timed("filter by my submitted", lambda _: reviewer.search(filters=[status("submitted")], limit=10), wanted=50),
-        timed("first page of pending", lambda _: _annotation_page(reviewer, pending), wanted=100),
-        timed("my progress", lambda _: reviewer.progress(), wanted=30),
-        timed("progress of the dataset", lambda _: desk.call("GET", f"datasets/{dataset.id}/progress"), wanted=30),
-    ]
-    waiting = iter(_waiting(desk, dataset, REQUESTS + 3))
-    return [*rows, timed("one save", lambda _: reviewer.answer(next(waiting)), wanted=50)]
+    def rare() -> str:
+        return f"w{random.randrange(200, 20_000):x} w{random.randrange(200, 20_000):x}"
+
+    rows = [timed("search for two frequent words", lambda _: reviewer.search(query=text(words()), limit=10), wanted=50),
+            timed("search for two rare words", lambda _: reviewer.search(query=text(rare()), limit=10), wanted=50),
+            timed("filter by my submitted", lambda _: reviewer.search(filters=[status("submitted")], limit=10), wanted=50)]
+    return [*rows, *(_similar(reviewer, filled) if filled.dimensions else [])]
 
 
-def _annotation_page(reviewer: Reviewer, pending: dict[str, Any]) -> None:
+def _similar(reviewer: Reviewer, filled: Filled) -> Iterator[Timed]:
+    vectors_VD = vectors(filled.records, filled.dimensions)
+
+    def near(place: int, **more: Any) -> tuple[list[str], int]:
+        vector = {"name": VECTOR, "value": (vectors_VD[place * 997 % len(vectors_VD)] + 0.01).tolist(), "order": "most_similar"}
+        return reviewer.search(query={"vector": vector, **more.pop("query", {})}, limit=10, **more)
+
+    note(f"vectors read for the first time: {seconds(lambda: near(0)):.1f} s")
+    assert near(3)[0][0] == f"r{3 * 997 % len(vectors_VD)}", "the nearest record is the one whose vector was asked for"
+    yield timed("10 most similar", near, wanted=None)
+    yield timed("10 most similar of my pending", lambda place: near(place, filters=OPEN), wanted=None)
+    yield timed("10 most similar with a word", lambda place: near(place, query=text("w64")), wanted=None)
+
+
+def reviewing(desk: Desk, reviewer: Reviewer) -> list[Timed]:
+    """What a single reviewer waits for who works."""
+    dataset = reviewer.dataset.id
+    ids = iter(waiting(reviewer, 200))
+    return [timed("first page of pending", lambda _: _annotation_page(reviewer), wanted=100),
+            timed("my progress", lambda _: reviewer.progress(), wanted=30),
+            timed("progress of the dataset", lambda _: desk.call("GET", f"datasets/{dataset}/progress"), wanted=30),
+            timed("one save", lambda _: reviewer.answer(next(ids)), wanted=50)]
+
+
+def _annotation_page(reviewer: Reviewer) -> None:
     """What the page asks for when it opens."""
-    reviewer.call("POST", f"me/datasets/{reviewer.dataset.id}/records/search", json={"filters": {"and": [pending]}},
-                  params={"include": ["responses", "suggestions"], "limit": 10, "offset": 0})
+    found = reviewer.call("POST", f"me/datasets/{reviewer.dataset.id}/records/search", json={"filters": {"and": OPEN}},
+                          params={"include": ["responses", "suggestions"], "limit": 10, "offset": 0})
+    assert len(found["items"]) == 10
 
 
-def _waiting(desk: Desk, dataset: Dataset, count: int) -> list[str]:
-    """Ids of records that nobody has answered."""
-    found = desk.call("POST", f"datasets/{dataset.id}/records/search", params={"limit": count}, json={
-        "filters": {"and": [{"type": "terms", "scope": {"entity": "record", "property": "status"}, "values": ["pending"]}]}})
-    return [item["record"]["id"] for item in found["items"]]
-
-
-def together(desk: Desk, dataset: Dataset) -> tuple[Timed, float]:
-    """Ten people save twenty answers each at once; and saves a second."""
-    people = [desk.reviewer(dataset) for _ in range(PEOPLE)]
-    records = _waiting(desk, dataset, PEOPLE * SAVES)
-    seconds: list[float] = []
-
-    def work(place: int) -> None:
-        with httpx.Client(base_url=desk.client.base_url, timeout=120) as client:
-            person = replace(people[place], client=client)
-            for record in records[place * SAVES:(place + 1) * SAVES]:
-                started = time.perf_counter()
-                person.answer(record)
-                seconds.append(time.perf_counter() - started)
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(PEOPLE) as pool:
-        list(pool.map(work, range(PEOPLE)))
-    return _row(f"a save, {PEOPLE} people at once", seconds, 250), PEOPLE * SAVES / (time.perf_counter() - started)
-
-
-def ingest(desk: Desk, dataset: Dataset, random: np.random.Generator) -> tuple[float, Timed]:
+def ingest(desk: Desk, reviewer: Reviewer) -> tuple[float, Timed]:
     """Records a second through the route that the SDK uses, and what a reviewer's saves take meanwhile."""
-    rows = [{"external_id": f"new{place}", "fields": {"prompt": text}} for place, text in enumerate(sentences(INGESTED, random))]
-    waiting, seconds, over = iter(_waiting(desk, dataset, 400)), list[float](), threading.Event()
-    reviewer = desk.reviewer(dataset)
+    rows = [{"external_id": f"new{place}", "fields": {"prompt": text}}
+            for place, text in enumerate(sentences(INGESTED, np.random.default_rng(2)))]
+    with _saving(desk, reviewer) as taken:
+        rate = INGESTED / seconds(lambda: _put(desk, reviewer.dataset.id, rows))
+    return rate, percentiles("a save while records come in", taken, None)
+
+
+def _put(desk: Desk, dataset: str, rows: list[dict[str, Any]]) -> None:
+    for start in range(0, len(rows), 256):
+        desk.call("PUT", f"datasets/{dataset}/records/bulk", json={"items": rows[start:start + 256]})
+
+
+@contextmanager
+def _saving(desk: Desk, reviewer: Reviewer) -> Iterator[list[float]]:
+    """Somebody who saves five times a second meanwhile; what each save took."""
+    ids, taken, over = iter(waiting(reviewer, 1000)), list[float](), threading.Event()
 
     def save() -> None:
         with httpx.Client(base_url=desk.client.base_url, timeout=120) as client:
             person = replace(reviewer, client=client)
             while not over.is_set():
-                started = time.perf_counter()
-                person.answer(next(waiting))
-                seconds.append(time.perf_counter() - started)
+                taken.append(seconds(lambda: person.answer(next(ids))))
                 over.wait(0.2)
 
     thread = threading.Thread(target=save)
     thread.start()
-    started = time.perf_counter()
-    for start in range(0, INGESTED, 256):
-        desk.call("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": rows[start:start + 256]})
-    rate = INGESTED / (time.perf_counter() - started)
-    over.set()
-    thread.join()
-    return rate, _row("a save while records come in", seconds, None)
+    try:
+        yield taken
+    finally:
+        over.set()
+        thread.join()
 
 
-def resident_mib(home: Path) -> float:
-    """Memory of the server's process."""
+def resident_mib(home: Path) -> list[float]:
+    """Memory of each process of the server: with what was asked so far, the vectors included."""
     state = json.loads((home / "run" / "state.json").read_text(encoding="utf-8"))
-    status_of = Path(f"/proc/{state['server']['pid']}/status").read_text(encoding="utf-8")
-    return int(next(line for line in status_of.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+    statuses = [Path(f"/proc/{child['pid']}/status").read_text(encoding="utf-8") for name, child in state.items()
+                if name.startswith("server")]
+    return [int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024 for status in statuses]
 
 
-def start(home: Path, stack: ExitStack) -> tuple[Desk, float]:
-    """A server that has answered its first page, and the seconds until then."""
+def measure(home: Path, filled: Filled) -> dict[str, Any]:
+    """The appliance, as most people have it."""
+    result: dict[str, Any] = {}
     started = time.perf_counter()
-    running = stack.enter_context(Appliance(home))
-    client = stack.enter_context(httpx.Client(base_url=running.url, timeout=120))
-    client.get("/sign-in").raise_for_status()
-    return Desk(client, {"X-Argilla-Api-Key": running.api_key}), time.perf_counter() - started
+    with serving(home) as desk:
+        desk.client.get("/sign-in").raise_for_status()
+        result["seconds_to_first_page"] = time.perf_counter() - started
+        people = [filled.reviewer(desk, place) for place in range(PEOPLE)]
+        rows = reviewing(desk, people[0])
+        result["server_mib_without_vectors"] = resident_mib(home)
+        rows += searching(people[0], filled)
+        ids = waiting(people[0], PEOPLE * SAVES)
+        crowd, result["saves_a_second"] = together(people, [ids[place * SAVES:(place + 1) * SAVES] for place in range(PEOPLE)])
+        result["ingested_a_second"], meanwhile = ingest(desk, people[1])
+        with _saving(desk, people[2]) as taken:
+            result["pushed_a_second"] = pushed_a_second(desk, PUSHED)
+        pushing = percentiles("a save while a store is pushed", taken, None)
+        result["server_mib"] = resident_mib(home)
+    return {"requests": rounded([*rows, crowd, meanwhile, pushing]), **result}
 
 
-def measure(records: int) -> dict[str, Any]:
+def measure_routed(home: Path, filled: Filled) -> dict[str, Any]:
+    """The same home with routing on."""
+    with serving(home, routing=RULES) as desk:
+        people = [filled.reviewer(desk, place) for place in range(PEOPLE)]
+        rows = reviewing(desk, people[0])
+        crowd, rate = queueing(people)
+    return {"requests": rounded([*rows, crowd]), "saves_a_second": rate}
+
+
+def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Everything, in a folder that is removed at the end."""
-    random = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory(prefix="redpen-benchmark-") as folder:
-        home = Path(folder) / "argilla"
-        with ExitStack() as stack:
-            desk, _ = start(home, stack)
-            dataset = desk.dataset(wanted=3)
-            reviewer = desk.reviewer(dataset)
-            people = [reviewer, *(desk.reviewer(dataset) for _ in range(4))]
-            ids = [person.call("GET", "me")["id"] for person in people]
-        filled = fill(home, dataset, ids, records, random)
-        note(f"{records} records are in")
-        with ExitStack() as stack:
-            desk, warm = start(home, stack)
-            reviewer = replace(reviewer, client=desk.client)
-            rows = one_client(desk, dataset, reviewer)
-            crowd, saves = together(desk, dataset)
-            rate, meanwhile = ingest(desk, dataset, random)
-            memory = resident_mib(home)
-        result = {"records": records, "requests": [row.__dict__ for row in (*rows, crowd, meanwhile)], "saves_a_second": saves,
-                  "ingested_a_second": rate, "straight_into_the_database_a_second": records / filled,
-                  "seconds_to_first_page": warm, "server_mib": memory, "load_average": os.getloadavg()[0]}
-        return result
+    kept = options.home or scratch / "filled"
+    filling = filled(kept, records=options.records, dimensions=options.dimensions)
+    note(f"{options.records} records are in")
+    home = scratch / "argilla"
+    shutil.copytree(kept, home)
+    result = {"records": options.records, "dimensions": options.dimensions, "load_average": os.getloadavg()[0],
+              "redpen": measure(home, filling), "routed": measure_routed(home, filling)}
+    if not options.only_redpen:
+        result["stock"] = stock_argilla.measure(scratch / "stock")
+        result["ratios_to_stock"] = _ratios(result["redpen"], result["stock"])
+    return result
+
+
+def _ratios(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+    """How many times as fast."""
+    return {name: round(ours[name] / theirs[name], 2) for name in ("ingested_a_second", "saves_a_second")}
 
 
 def main() -> None:
     """Print what was measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--dimensions", type=int, default=384, help="of each record's vector; 0: none")
+    parser.add_argument("--home", type=Path, help="keep the filled home here, and use it again when it fits")
+    parser.add_argument("--only-redpen", action="store_true", help="leave the stock server out")
+    parser.add_argument("--against-label-studio", type=Path, metavar="PYTHON")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = measure(arguments.records)
-    if arguments.json:
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="redpen-benchmark-") as folder:
+        found = run(options, Path(folder))
+    if options.json:
         print_json(found)
         return
-    print_table(("request", "n", "p50 ms", "p95 ms", "wanted"),
-                [(row["name"], row["n"], f"{row['p50']:.1f}", f"{row['p95']:.1f}", row["wanted"] or "-")
-                 for row in found["requests"]], title=f"{found['records']} records")
-    for name, value in found.items():
-        if isinstance(value, float):
-            note(f"{name}: {value:.1f}")
+    for name in ("redpen", "routed", "stock", "label_studio"):
+        if name in found:
+            show(found[name].pop("requests"), f"{name}, {found['records']} records")
+            note(f"{name}: {found[name]}")
+    note(str(found.get("ratios_to_stock", "")))
 
 
 if __name__ == "__main__":

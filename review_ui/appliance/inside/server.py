@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import secrets
+import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,10 @@ def _serve(app: object, *, descriptor: int, ready: Path) -> None:
             await super().startup(sockets=sockets)
             ready.touch()
 
-    Server(uvicorn.Config(app, fd=descriptor, access_log=False, log_level="warning", timeout_graceful_shutdown=5)).run()  # type: ignore[arg-type]
+    config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=5)  # type: ignore[arg-type]
+    # Given as a number, uvicorn takes it for a unix socket, and every answer of two packets waits 40 ms for the client's
+    # delayed acknowledgement: only for TCP is that switched off.
+    Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":

@@ -124,8 +124,7 @@ class Reviewer(Person):
 
     def queue(self, **query: Any) -> tuple[list[str], int]:
         """The pending list and its total, as the page asks for them."""
-        filters = [status("pending"), terms("record", ["pending"], property="status")]
-        return self.search(**{"limit": 10, "filters": filters, **query})
+        return self.search(**{"limit": 10, "filters": OPEN, **query})
 
     def progress(self) -> dict[str, int]:
         return dict(self.call("GET", f"me/datasets/{self.dataset.id}/metrics")["responses"])
@@ -161,3 +160,7 @@ def by(entity: str, order: str = "asc", **scope: str) -> dict[str, Any]:
 
 def status(*values: str) -> dict[str, Any]:
     return terms("response", list(values), property="status")
+
+
+OPEN = [status("pending"), terms("record", ["pending"], property="status")]
+"""What the page asks for when it shows what waits."""
