@@ -11,8 +11,9 @@ import numpy as np
 from feedback.aggregation.bearing import suspects
 from feedback.aggregation.manners import Numbers
 from feedback.aggregation.methods import crowd
+from feedback.aggregation.panel import Panel
 from feedback.aggregation.ratings_file import Name, RatingsFile, Value
-from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.reliability import Weighed, weigh
 from feedback.aggregation.votes import Tally, tally
 from feedback.config import Share, Strict
 from feedback.errors import InvalidInput

@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from feedback.aggregation.bearing import FEWEST, LITTLE
+from feedback.aggregation.bearing import LITTLE
 from feedback.aggregation.manners import Numbers
-from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.panel import FEWEST, Panel
+from feedback.aggregation.reliability import Weighed, weigh
 from feedback.aggregation.votes import DECIDING
 from feedback.ids import CompletionId, ReviewerId
 from feedback.rubric import Criterion, Rubric

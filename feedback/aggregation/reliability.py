@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback.aggregation.manners import Manners, Numbers, of_labels, of_scale
+from feedback.aggregation.panel import Panel, leaning
+from feedback.aggregation.prevalence import learned
 
-PULL, SCALE_PULL = 20.0, 3.0
-"""Imagined reviewers who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as well. On
-a scale there are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
+SCALE_PULL = 3.0
+"""Imagined reviewers of a scale who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as
+well. There are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
 UNEVEN = 3.0
 """How many times larger than by chance the differences between labels must be before what is common starts to count."""
 TELLING = 2
@@ -35,25 +37,13 @@ BATCH = 2048
 """Ratings judged at once, so that their tables stay in the processor's cache."""
 SETTLING_IN, UNLIKELY = 4, 50.0
 """Rounds in which one number throughout is next to impossible (by this log-odds): where all items are alike, everybody seems
-to have that habit as long as the truths are not yet clear."""
+to have that habit as long as the truths are not yet clear. On labels it stays so for all but those who lean on one label
+(`panel.leaning`), of whom it is as likely by LEANING."""
+LEANING = 8.0
 MANY = 20_000
 """Ratings from which single precision is enough, for twice the speed."""
 DAMPING = 0.3
 """Part of the round before that is kept from the fourth round on: messages in a circle may swing."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Ratings as index arrays of length N."""
-
-    item: NDArray[np.intp]
-    reviewer: NDArray[np.intp]
-    label: NDArray[np.intp]
-    items: int
-    reviewers: int
-    labels: int
-    ordered: bool
-    """The labels are a scale: 0 is nearer to 1 than to 2."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +121,10 @@ class _Messages:
             self.fixed[item], self.certain[item, label] = True, 1.0
         self.by_item = _sums(self.item, panel.items)
         self.telling = np.bincount(self.item, minlength=panel.items) >= TELLING
+        self.leaning = leaning(panel, self.certain)
         self.share, self.common = self.manners.share, np.full(panel.labels, 1 / panel.labels)
         self.posterior = np.tile(self.share, (panel.reviewers, 1))
+        self.evidence = np.zeros_like(self.posterior)
         precision = np.float64 if len(order) < MANY else np.float32
         self.flat: NDArray[Any] = self.manners.table.reshape(len(self.share), -1).astype(precision)
         # Log-probability of each rating for each truth of its item (N, K).
@@ -150,13 +142,21 @@ class _Messages:
     def judge(self, *, keep: float, habits: bool) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
-        self.before = np.log(self.share) - (0.0 if habits else UNLIKELY) * self.manners.habit
+        self.before = np.log(self.share) + self._towards_habits(habits)[:, None] * self.manners.habit
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
+        self.share = self._share_on_scale() if self.manners.ordered else learned(self.manners, self.evidence)
+
+    def _towards_habits(self, habits: bool) -> Numbers:
+        """Log-odds for one label whatever is shown, beyond what its share says (R)."""
+        if self.manners.ordered:
+            return np.full(len(self.leaning), 0.0 if habits else -UNLIKELY)
+        return np.where(self.leaning, LEANING, -UNLIKELY)
+
+    def _share_on_scale(self) -> Numbers:
         # Strict and lenient stay equally common: that all reviewers are lenient cannot be told from good answers.
-        learned = (self.posterior + self.posterior[:, self.manners.mirror]).sum(axis=0) / 2
-        pull = SCALE_PULL if self.manners.ordered else PULL
-        self.share = (learned + pull * self.manners.share) / (len(self.posterior) + pull)
+        counted = (self.posterior + self.posterior[:, self.manners.mirror]).sum(axis=0) / 2
+        return np.asarray((counted + SCALE_PULL * self.manners.share) / (len(self.posterior) + SCALE_PULL))
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""
@@ -170,7 +170,8 @@ class _Messages:
         # An item's only rating would be compared with what is common alone, and all who are content would look lenient.
         evidence[~(self.telling | self.fixed)[self.item[rows]]] = 0.0
         whose = np.repeat(np.arange(last - first), np.diff(self.starts[first:last + 1]))
-        standing = self.before + _sums(whose, last - first) @ evidence.astype(float)
+        self.evidence[first:last] = _sums(whose, last - first) @ evidence.astype(float)
+        standing = self.before[first:last] + self.evidence[first:last]
         self.posterior[first:last] = normal(standing)
         by_others = normal((standing[whose] - evidence).astype(self.flat.dtype))
         said = np.log((by_others @ self.flat).reshape(-1, labels, labels)[at, :, label])
