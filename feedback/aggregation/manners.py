@@ -24,7 +24,7 @@ PRIOR_RIGHT, PRIOR_WRONG = 6.0, 2.0
 SEVERITY_SPREAD = 0.4
 """Standard deviation of severities beforehand, in steps of a five-point scale."""
 SEVERITIES = tuple(0.3 * step for step in range(-5, 6))
-SPREADS = (0.3, 0.5, 0.8, 1.2, 2.0)
+SPREADS = (0.3, 0.45, 0.6, 0.8, 1.05, 1.4, 2.0)
 """The severities and spreads that a manner may have, in the same steps."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""

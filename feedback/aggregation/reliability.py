@@ -23,9 +23,6 @@ from feedback.aggregation.manners import Manners, Numbers, of_labels, of_scale
 from feedback.aggregation.panel import Panel, leaning
 from feedback.aggregation.prevalence import learned
 
-SCALE_PULL = 3.0
-"""Imagined reviewers of a scale who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as
-well. There are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
 UNEVEN = 3.0
 """How many times larger than by chance the differences between labels must be before what is common starts to count."""
 TELLING = 2
@@ -35,11 +32,10 @@ SETTLED = 1e-3
 """Change of any truth's probability in a round below which estimation ends."""
 BATCH = 2048
 """Ratings judged at once, so that their tables stay in the processor's cache."""
-SETTLING_IN, UNLIKELY = 4, 50.0
-"""Rounds in which one number throughout is next to impossible (by this log-odds): where all items are alike, everybody seems
-to have that habit as long as the truths are not yet clear. On labels it stays so for all but those who lean on one label
-(`panel.leaning`), of whom it is as likely by LEANING."""
-LEANING = 8.0
+UNLIKELY, LEANING = 50.0, 8.0
+"""One number or label throughout is next to impossible (by this log-odds) for all but those who lean on one (`panel.leaning`),
+since where all items are alike everybody seems to have that habit; of those, on labels, it is as likely by LEANING."""
+FEWEST_ROUNDS = 6
 MANY = 20_000
 """Ratings from which single precision is enough, for twice the speed."""
 DAMPING = 0.3
@@ -98,9 +94,9 @@ def weigh(panel: Panel, *, known: Mapping[int, int] | None = None) -> Weighed:
     messages = _Messages(panel, known or {})
     truth = messages.truths()
     for number in range(MOST_ROUNDS):
-        messages.judge(keep=DAMPING if number > 3 else 0.0, habits=number >= SETTLING_IN)
+        messages.judge(keep=DAMPING if number > 3 else 0.0)
         before, truth = truth, messages.truths()
-        if number > SETTLING_IN and np.abs(truth - before).max(initial=0.0) < SETTLED:
+        if number >= FEWEST_ROUNDS and np.abs(truth - before).max(initial=0.0) < SETTLED:
             break
     given = messages.certain > 0
     given[panel.item, panel.label] = True
@@ -121,7 +117,8 @@ class _Messages:
             self.fixed[item], self.certain[item, label] = True, 1.0
         self.by_item = _sums(self.item, panel.items)
         self.telling = np.bincount(self.item, minlength=panel.items) >= TELLING
-        self.leaning = leaning(panel, self.certain)
+        # Log-odds for one label whatever is shown, beyond what its share says (R).
+        self.towards_habits = np.where(leaning(panel, self.certain), 0.0 if self.manners.ordered else LEANING, -UNLIKELY)
         self.share, self.common = self.manners.share, np.full(panel.labels, 1 / panel.labels)
         self.posterior = np.tile(self.share, (panel.reviewers, 1))
         self.evidence = np.zeros_like(self.posterior)
@@ -139,24 +136,13 @@ class _Messages:
         self.common = _common(alone[self.telling | self.fixed])
         return np.asarray(truth)
 
-    def judge(self, *, keep: float, habits: bool) -> None:
+    def judge(self, *, keep: float) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
-        self.before = np.log(self.share) + self._towards_habits(habits)[:, None] * self.manners.habit
+        self.before = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
-        self.share = self._share_on_scale() if self.manners.ordered else learned(self.manners, self.evidence)
-
-    def _towards_habits(self, habits: bool) -> Numbers:
-        """Log-odds for one label whatever is shown, beyond what its share says (R)."""
-        if self.manners.ordered:
-            return np.full(len(self.leaning), 0.0 if habits else -UNLIKELY)
-        return np.where(self.leaning, LEANING, -UNLIKELY)
-
-    def _share_on_scale(self) -> Numbers:
-        # Strict and lenient stay equally common: that all reviewers are lenient cannot be told from good answers.
-        counted = (self.posterior + self.posterior[:, self.manners.mirror]).sum(axis=0) / 2
-        return np.asarray((counted + SCALE_PULL * self.manners.share) / (len(self.posterior) + SCALE_PULL))
+        self.share = learned(self.manners, self.posterior, self.evidence)
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""

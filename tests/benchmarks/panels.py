@@ -212,13 +212,14 @@ def _mean(shares: Sequence[float | None]) -> float | None:
 def settings() -> Iterator[Setting]:
     """Every kind of panel that is measured."""
     for reviewers, each, share in product((5, 20, 50), (1, 2, 3, 5, 9), (0.0, 0.2, 0.3)):
-        if each <= reviewers:
+        # Of five reviewers, three tenths cannot be dishonest: two of five would be four tenths.
+        if each <= reviewers and (reviewers > 5 or share < 0.3):
             yield Setting(reviewers, each, share)
             yield Setting(reviewers, each, share, "measured", labels=5)
     for reviewers, each in product((5, 20, 50), (1, 3, 5)):
         yield Setting(reviewers, each, 0.0, spread=False)
         yield Setting(reviewers, each, 0.0, "measured", labels=5, spread=False)
-        yield Setting(reviewers, each, 0.3, gold_share=0.05)
+        yield Setting(reviewers, each, 0.3 if reviewers > 5 else 0.2, gold_share=0.05)
     for labels, (kind, share) in product((2, 5), product(("even", "uneven", "sided", "decoy"), (0.0, 0.2))):
         yield Setting(20, 3, share, kind, labels=labels)
     for kind, share in product(("lapsing", "skewed"), (0.0, 0.2)):
