@@ -82,6 +82,9 @@ class ArgillaDesk:
         ids = self._question_ids(dataset) if any(one.suggestions for one in records) else {}
         items = [{"external_id": one.item_id, "fields": one.fields, "metadata": one.metadata, "suggestions": [
             {"question_id": ids[name], "value": value} for name, value in one.suggestions.items()]} for one in records]
+        made = self._server.send("PUT", f"redpen/datasets/{dataset.id}/records", missing_is_none=True, json={"items": items})
+        if made is not None:
+            return {ItemId(name): id for name, id in made["records"].items()}
         made = self._server.send("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": items})["items"]
         return {ItemId(one["external_id"]): one["id"] for one in made}
 

@@ -21,7 +21,7 @@ from feedback.schemas import ReviewItem
 from feedback.store.store import Store
 from feedback.terminal import progress
 
-BATCH = 100
+BATCH = 200
 """Records in one request: small enough for a smooth bar and an interrupted request to cost little."""
 
 

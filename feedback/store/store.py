@@ -263,7 +263,8 @@ class Store:
     def mark_all_pushed(self, records: Mapping[ItemId, str]) -> None:
         """Note which items stand in Argilla as which records; repeating it changes nothing."""
         with transaction(self._engine, writing=True) as connection:
-            known = {(row.item_id, row.record_id) for row in connection.execute(sa.select(tables.pushes))}
+            known = {(row.item_id, row.record_id) for ids in _chunks(records) for row in connection.execute(
+                sa.select(tables.pushes).where(tables.pushes.c.item_id.in_(ids)))}
             new = [{"item_id": item, "record_id": record} for item, record in records.items() if (item, record) not in known]
             if new:
                 connection.execute(sa.insert(tables.pushes), new)

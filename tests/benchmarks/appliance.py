@@ -31,7 +31,7 @@ import httpx
 import numpy as np
 
 from feedback.terminal import note, print_json
-from tests.benchmarks import stock_argilla
+from tests.benchmarks import label_studio, stock_argilla
 from tests.benchmarks.appliance_desk import pushed_a_second
 from tests.benchmarks.appliance_home import RULES, VECTOR, Filled, filled, sentences, serving, vectors
 from tests.benchmarks.crowd import PEOPLE, SAVES, queueing, together, waiting
@@ -173,6 +173,9 @@ def run(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     if not options.only_redpen:
         result["stock"] = stock_argilla.measure(scratch / "stock")
         result["ratios_to_stock"] = _ratios(result["redpen"], result["stock"])
+    if options.against_label_studio:
+        result["label_studio"] = label_studio.measure(options.against_label_studio, scratch / "label-studio")
+        result["ratios_to_label_studio"] = label_studio.ratios(result["redpen"], result["label_studio"])
     return result
 
 
@@ -200,7 +203,8 @@ def main() -> None:
         if name in found:
             show(found[name].pop("requests"), f"{name}, {found['records']} records")
             note(f"{name}: {found[name]}")
-    note(str(found.get("ratios_to_stock", "")))
+    for name in ("ratios_to_stock", "ratios_to_label_studio"):
+        note(f"{name}: {found.get(name)}")
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from feedback.aggregation.overlap import OverlapRule, another_review
-from feedback.aggregation.panel import Panel
-from feedback.aggregation.reliability import Weighed, weigh
+from feedback.aggregation.reliability import Panel, Weighed, weigh
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,18 @@ class Clause:
     """Whether it names the `record` table, which is joined only then."""
     reads_route: bool = False
     """Whether it names `route`, a document's row in redpen_routes; its columns are null where there is none."""
+    picks: bool = False
+    """Whether it lists its documents itself, so that the others need not be looked at."""
+    lists: str | None = None
+    """SQL that gives just these documents, each once, with the same values; for some of those that pick."""
+    excludes: str | None = None
+    """When it only leaves documents out: the SQL that lists them, with the same values."""
 
 
 def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
     """True for the records that the filter lets through."""
     if isinstance(filter, AndFilter):
-        return both([condition(part, dataset_id=dataset_id) for part in filter.filters])
+        return both(conditions(filter, dataset_id=dataset_id))
     scope = filter.scope
     if isinstance(scope, RecordFilterScope):
         return _record_condition(filter, str(scope.property))
@@ -59,6 +65,13 @@ def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
     if scope.question:
         return _answer_condition(filter, scope, dataset_id)
     return _status_condition(filter, scope, dataset_id)
+
+
+def conditions(filter: Filter, *, dataset_id: UUID) -> list[Clause]:
+    """The parts of the filter, all of which a record must meet."""
+    if isinstance(filter, AndFilter):
+        return [clause for part in filter.filters for clause in conditions(part, dataset_id=dataset_id)]
+    return [condition(filter, dataset_id=dataset_id)]
 
 
 def both(clauses: Sequence[Clause]) -> Clause:
@@ -74,7 +87,8 @@ def either(clauses: Sequence[Clause]) -> Clause:
 def _joined(clauses: Sequence[Clause], operator: str) -> Clause:
     return Clause(operator.join(f"({clause.sql})" for clause in clauses),
                   tuple(value for clause in clauses for value in clause.values),
-                  any(clause.reads_record for clause in clauses), any(clause.reads_route for clause in clauses))
+                  any(clause.reads_record for clause in clauses), any(clause.reads_route for clause in clauses),
+                  picks=operator == " AND " and any(clause.picks for clause in clauses))
 
 
 def _path(name: str) -> str:
@@ -165,19 +179,31 @@ def _of_user(scope: ResponseFilterScope) -> tuple[str, tuple[Any, ...]]:
 
 def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterScope, dataset_id: UUID) -> Clause:
     """Pending means: no response by this person, or by anybody when no person is asked about."""
-    owner, who = ("AND user_id = ?", (scope.user.id.hex,)) if scope.user else ("", ())
-    answered = Clause(f"SELECT document FROM redpen_answers WHERE dataset_id = ? {owner}", (dataset_id.hex, *who))
+    answered = _answered(dataset_id, scope.user.id.hex if scope.user else None)
     if isinstance(filter, RangeFilter):
         test = _test(filter, "status")
         return Clause(f"document.number IN ({answered.sql} AND {test.sql})", (*answered.values, *test.values))
     statuses = tuple(str(value) for value in filter.values if str(value) != "pending")
     parts = []
     if len(statuses) < len(filter.values):
-        parts.append(Clause(f"document.number NOT IN ({answered.sql})", answered.values))
+        parts.append(not_answered(dataset_id, scope.user.id.hex if scope.user else None))
     if statuses:
-        parts.append(Clause(f"document.number IN ({answered.sql} AND status IN ({_marks(statuses)}))",
-                            (*answered.values, *statuses)))
-    return either(parts)
+        listed = f"{answered.sql} AND status IN ({_marks(statuses)})"
+        own = scope.user is not None
+        parts.append(Clause(f"document.number IN ({listed})", (*answered.values, *statuses), picks=own,
+                            lists=listed if own else None))
+    return parts[0] if len(parts) == 1 else either(parts)
+
+
+def not_answered(dataset_id: UUID, user: str | None) -> Clause:
+    """True for records without an answer of this person's, or of anybody's."""
+    answered = _answered(dataset_id, user)
+    return Clause(f"document.number NOT IN ({answered.sql})", answered.values, excludes=answered.sql)
+
+
+def _answered(dataset_id: UUID, user: str | None) -> Clause:
+    owner, who = ("AND user_id = ?", (user,)) if user else ("", ())
+    return Clause(f"SELECT document FROM redpen_answers WHERE dataset_id = ? {owner}", (dataset_id.hex, *who))
 
 
 def ordering(order: Order, *, dataset_id: UUID) -> Clause:

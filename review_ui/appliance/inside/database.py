@@ -72,6 +72,7 @@ class Readers:
         if not hasattr(self._local, "connection"):
             connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
             connection.execute("PRAGMA query_only = ON")
-            connection.execute("PRAGMA cache_size = -64000")
+            # Each thread has a cache of its own; what is not in it is in the operating system's.
+            connection.execute("PRAGMA cache_size = -16000")
             self._local.connection = connection
         return self._local.connection

@@ -22,19 +22,16 @@ from argilla_server.errors import ForbiddenOperationError
 from argilla_server.errors.future import NotUniqueError
 from argilla_server.models import Record, Response, User
 from argilla_server.search_engine import SearchEngine
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from . import routing
+from .adding import LOCK
 from .database import Readers
 from .queue import searcher
 from .replacing import replace
 from .schema import WANTED
 
 Saver = Callable[..., Awaitable[Any]]
-
-_LOCK = text("UPDATE records SET id = id WHERE 0")
-"""Changes nothing, and takes the lock that only one writer can have."""
 
 
 class Gate:
@@ -109,7 +106,7 @@ class Gate:
         if status != "submitted":
             return
         connection = await db.connection()
-        await connection.execute(_LOCK)
+        await connection.execute(LOCK)
         driver = (await connection.get_raw_connection()).driver_connection
         if refusal := self._refusal(driver._conn, record, user):
             # Nothing was changed. A rollback would make the session forget the other records of a bulk request.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from argilla_server.search_engine import (
@@ -20,15 +20,19 @@ from argilla_server.search_engine import (
 )
 
 from . import routing
-from .conditions import Clause, both
+from .conditions import Clause, both, not_answered
 from .database import Readers
-from .matching import Matching, matching
+from .matching import Matching, matching, scattered
 
 if TYPE_CHECKING:
     from argilla_server.models import Dataset
 
 TRIES = 5
 """How often a page is made anew when others reserve its records meanwhile; then those are left out."""
+
+MOST_RANKED = 15_000
+"""More records than this are not sorted by relevance: words that are in so many of them rank none before the others, and
+computing it takes two milliseconds for every thousand. They come in the order in which they were added."""
 
 searcher: ContextVar[str | None] = ContextVar("searcher", default=None)
 """Who searches in this request: the engine is not told in a search by vector."""
@@ -44,12 +48,35 @@ class Asked:
     limit: int
     offset: int
     first: Sequence[Clause] = ()
+    """Keys that come before all others."""
+    classes: Callable[[sqlite3.Connection], Iterable[Clause]] = lambda connection: (Clause("1"),)
+    """The same order as parts of the dataset, one after the other."""
 
-    def read(self, connection: sqlite3.Connection) -> SearchResponses:
-        page = self.found.page(self.orders, seed=self.seed, limit=self.limit, offset=self.offset, first=self.first)
-        items = [SearchResponseItem(record_id=UUID(hex=record_id), score=score) for record_id, score in connection.execute(*page)]
-        (total,) = connection.execute(*self.found.count()).fetchone()
+    def read(self, connection: sqlite3.Connection, total: int | None = None) -> SearchResponses:
+        """The page and how many there are in all, which is counted unless it is known."""
+        if total is None:
+            (total,) = connection.execute(*self.found.count()).fetchone()
+        by_chance = self.seed and not self.orders and self.found.is_scattered
+        rows = self._by_chance(connection, str(self.seed)) if by_chance else self._page(connection, total)
+        items = [SearchResponseItem(record_id=UUID(hex=record_id), score=score) for record_id, score in rows]
         return SearchResponses(items=items, total=total)
+
+    def _page(self, connection: sqlite3.Connection, total: int) -> list[tuple[str, float | None]]:
+        relevant = total <= MOST_RANKED or not self.found.ranked
+        return connection.execute(*self.found.page(
+            self.orders, seed=self.seed if relevant else None, limit=self.limit, offset=self.offset, first=self.first,
+            relevant=relevant)).fetchall()
+
+    def _by_chance(self, connection: sqlite3.Connection, seed: str) -> list[tuple[str, float | None]]:
+        """As much of the random order as the page needs: the whole dataset need not be sorted for its first ten."""
+        rows: list[tuple[str, float | None]] = []
+        for kind in self.classes(connection):
+            for part in [kind] if kind.picks else (both([kind, some]) for some in scattered(seed)):
+                most = self.offset + self.limit - len(rows)
+                if most <= 0:
+                    return rows[self.offset:]
+                rows += connection.execute(*self.found.page((), seed=seed, limit=most, offset=0, within=part))
+        return rows[self.offset:]
 
 
 def asks_for_pending(filter: Filter | None) -> bool:
@@ -85,13 +112,10 @@ class Queue:
         """How many records wait for this person, whoever they are reserved for."""
         everything = matching(self._dataset, query=None, filter=None)
         assert everything is not None
+        new = everything.and_only(not_answered(self._dataset.id, self._user))
 
         def count(connection: sqlite3.Connection) -> int:
-            person = self._routes.person(connection, self._user)
-            answered = Clause("document.number NOT IN (SELECT document FROM redpen_answers WHERE dataset_id = ? AND user_id = ?)",
-                              (self._dataset.id.hex, person.id))
-            found = everything.and_only(both([answered, self._limits(person, taken=set())]))
-            return int(connection.execute(*found.count()).fetchone()[0])
+            return self._count(connection, new, self._routes.person(connection, self._user), taken=set())
 
         return await self._readers.run(count)
 
@@ -101,13 +125,39 @@ class Queue:
         # whoever goes from one to the other in between is counted.
         holders = self._routes.reservations.holders(visit) if self._pending else {}
         person = self._routes.person(connection, self._user)
-        limits = self._limits(person, taken=routing.taken(connection, visit, holders))
-        first = routing.first(person) if self._pending and not asked.orders else ()
-        return replace(asked, found=asked.found.and_only(limits), first=first).read(connection)
+        others = routing.taken(connection, visit, holders)
+        seen = replace(asked, found=self._seen(asked.found, person, taken=others))
+        if not self._pending or asked.orders:
+            return seen.read(connection)
+        total = self._count(connection, asked.found, person, taken=others)
+        return replace(seen, first=routing.first(person),
+                       classes=partial(routing.classes, person=person, dataset=self._dataset.id.hex)).read(connection, total)
 
-    def _limits(self, person: routing.Person, *, taken: set[str]) -> Clause:
-        seen = routing.visible(person, self._dataset.id.hex)
-        return both([seen, routing.open_to(person, self._dataset, taken=taken)]) if self._pending else seen
+    def _seen(self, found: Matching, person: routing.Person, *, taken: set[int]) -> Matching:
+        if not_answered(self._dataset.id, self._user) in found.parts:
+            return found.and_only(routing.new_to(person, self._dataset, taken=taken))
+        seen = found.and_only(routing.visible(person, self._dataset.id.hex))
+        return seen.and_only(routing.open_to(person, self._dataset, taken=taken)) if self._pending else seen
+
+    def _count(self, connection: sqlite3.Connection, found: Matching, person: routing.Person, *, taken: set[int]) -> int:
+        """How many of them this person may see. A plain queue is counted by what is closed to them, along an index."""
+        new = not_answered(self._dataset.id, self._user)
+        seen = self._seen(found, person, taken=taken)
+        by_status = [part for part in found.parts if part != new]
+        if new not in found.parts or not all(part.sql.startswith("document.status IN") for part in by_status):
+            return int(connection.execute(*seen.count()).fetchone()[0])
+        everything = replace(found, parts=tuple(by_status))
+        answered = replace(seen, parts=(Clause(f"document.number IN ({new.excludes})", new.values, picks=True),
+                                        *(part for part in seen.parts if part != new)))
+        closed = self._closed(by_status, routing.new_to(person, self._dataset, taken=taken))
+        counts = [connection.execute(*query).fetchone()[0] for query in (everything.count(), closed, answered.count())]
+        return int(counts[0] - counts[1] - counts[2])
+
+    def _closed(self, by_status: Sequence[Clause], open: Clause) -> tuple[str, tuple[Any, ...]]:
+        statuses = [replace(part, sql=part.sql.replace("document.", "route.")) for part in by_status]
+        where = both([Clause("route.dataset_id = ?", (self._dataset.id.hex,)), *statuses,
+                      replace(open, sql=f"NOT ({open.sql})")])
+        return f"SELECT count(*) FROM redpen_routes AS route WHERE {where.sql}", where.values
 
     def _reserve(self, connection: sqlite3.Connection, served: SearchResponses) -> set[str]:
         visit = self._routes.visit(self._dataset.id.hex, self._user)

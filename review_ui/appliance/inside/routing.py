@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,13 +90,24 @@ def visible(person: Person, dataset: str) -> Clause:
     return either([_not_of_others(person), _answered(person, dataset)])
 
 
-def open_to(person: Person, dataset: Dataset, *, taken: Collection[str]) -> Clause:
+def open_to(person: Person, dataset: Dataset, *, taken: Collection[int]) -> Clause:
     """True for records that this person has answered, that want more reviews and are not taken, or that are not routed."""
-    full = Clause("route.document IS NULL OR route.submitted < coalesce(route.wanted, ?)", (min_submitted(dataset),),
-                  reads_route=True)
-    free = Clause("document.record_id NOT IN (SELECT value FROM json_each(?))", (json.dumps(sorted(taken)),))
+    return either([_open(dataset, taken), _answered(person, dataset.id.hex)])
+
+
+def new_to(person: Person, dataset: Dataset, *, taken: Collection[int]) -> Clause:
+    """Of the records that this person has not answered: those that they may see and that are open to them."""
+    wants_more = _open(dataset, taken)
+    return wants_more if person.manages else both([_not_of_others(person), wants_more])
+
+
+def _open(dataset: Dataset, taken: Collection[int]) -> Clause:
+    wants_more = Clause("route.document IS NULL OR route.submitted < coalesce(route.wanted, ?)", (min_submitted(dataset),),
+                        reads_route=True)
+    free = Clause("route.document IS NULL OR route.document NOT IN (SELECT value FROM json_each(?))",
+                  (json.dumps(sorted(taken)),), reads_route=True)
     # In the order of what decides most often: this is asked of every record of a queue.
-    return either([both([full, free] if taken else [full]), _answered(person, dataset.id.hex)])
+    return both([wants_more, free] if taken else [wants_more])
 
 
 def first(person: Person) -> list[Clause]:
@@ -109,7 +120,7 @@ def first(person: Person) -> list[Clause]:
 
 
 def _not_of_others(person: Person) -> Clause:
-    mine = Clause("document.number IN (SELECT document FROM redpen_assigned "
+    mine = Clause("route.document IN (SELECT document FROM redpen_assigned "
                   f"WHERE name IN ({_marks(person.names)}))", person.names)
     nobodys = Clause("route.assigned IS NOT 1", reads_route=True)
     return either([nobodys, mine])
@@ -167,10 +178,45 @@ def rooms(connection: sqlite3.Connection, records: Sequence[str]) -> dict[str, R
     return {record: Room(wanted, frozenset(given)) for record, (wanted, given) in found.items()}
 
 
-def taken(connection: sqlite3.Connection, visit: Visit, holders: Mapping[str, frozenset[str]]) -> set[str]:
-    """Of the records that others hold, those without room for one more."""
+def taken(connection: sqlite3.Connection, visit: Visit, holders: Mapping[str, frozenset[str]]) -> set[int]:
+    """Of the records that others hold, the documents of those without room for one more."""
     known = rooms(connection, sorted(holders))
-    return {record for record, room in known.items() if not room.has_place_for(visit.user, holders=holders[record])}
+    found = [record for record, room in known.items() if not room.has_place_for(visit.user, holders=holders[record])]
+    return {number for (number,) in connection.execute(
+        "SELECT number FROM redpen_documents WHERE record_id IN (SELECT value FROM json_each(?))", (json.dumps(found),))}
+
+
+_FEW = 2_000
+"""Of a priority with no more records than this, all are looked at at once."""
+
+
+def classes(connection: sqlite3.Connection, person: Person, dataset: str) -> Iterator[Clause]:
+    """Parts of the dataset in the order of `first`: everything in one comes before everything in the next."""
+    own = _not_of_others(person)
+    others = Clause(f"NOT ({own.sql})", own.values, reads_route=True)
+    for whose in ([own, others] if person.manages else [Clause("1")]):
+        for priority in _priorities(connection, dataset):
+            yield both([whose, _of_priority(connection, dataset, priority)])
+
+
+def _priorities(connection: sqlite3.Connection, dataset: str) -> list[int]:
+    """Highest first; zero is that of records without a route."""
+    found = connection.execute(
+        """WITH RECURSIVE next(priority) AS (
+               SELECT max(priority) FROM redpen_routes WHERE dataset_id = :dataset UNION ALL
+               SELECT (SELECT max(priority) FROM redpen_routes WHERE dataset_id = :dataset AND priority < next.priority)
+               FROM next WHERE next.priority IS NOT NULL)
+           SELECT priority FROM next WHERE priority IS NOT NULL""", {"dataset": dataset})
+    return sorted({0, *(priority for (priority,) in found)}, reverse=True)
+
+
+def _of_priority(connection: sqlite3.Connection, dataset: str, priority: int) -> Clause:
+    listed = "SELECT document FROM redpen_routes WHERE dataset_id = ? AND priority = ?"
+    if priority:
+        (count,) = connection.execute(f"SELECT count(*) FROM ({listed} LIMIT ?)", (dataset, priority, _FEW + 1)).fetchone()
+        if count <= _FEW:
+            return Clause(f"document.number IN ({listed})", (dataset, priority), picks=True)
+    return Clause("coalesce(route.priority, 0) = ?", (priority,), reads_route=True)
 
 
 def _marks(values: Sequence[Any]) -> str:

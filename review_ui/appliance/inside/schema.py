@@ -21,7 +21,7 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-VERSION = 6
+VERSION = 7
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
@@ -37,18 +37,24 @@ _COLUMN_NAMES = ", ".join(f"c{number}" for number in range(COLUMNS))
 
 _TABLES = (
     """CREATE TABLE redpen_documents (
-        number INTEGER PRIMARY KEY, record_id CHAR(32) NOT NULL UNIQUE, dataset_id CHAR(32) NOT NULL, status VARCHAR NOT NULL)""",
+        number INTEGER PRIMARY KEY, record_id CHAR(32) NOT NULL UNIQUE, dataset_id CHAR(32) NOT NULL, status VARCHAR NOT NULL,
+        bucket INTEGER GENERATED ALWAYS AS ((number * 731599937 >> 11) & 255) VIRTUAL)""",
     "CREATE INDEX redpen_documents_of_dataset ON redpen_documents (dataset_id, status)",
+    # A page in random order looks at a few buckets, in an order of the person's own (matching.py).
+    "CREATE INDEX redpen_documents_by_chance ON redpen_documents (dataset_id, bucket, status)",
     """CREATE TABLE redpen_answers (
         dataset_id CHAR(32) NOT NULL, user_id CHAR(32) NOT NULL, document INTEGER NOT NULL, status VARCHAR NOT NULL,
         PRIMARY KEY (dataset_id, user_id, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_answers_to_document ON redpen_answers (document, status)",
+    "CREATE INDEX redpen_answers_of_user ON redpen_answers (dataset_id, user_id, status)",
     # Without it SQLite looks up one record's submitted answers among everybody's submitted answers.
     "CREATE INDEX redpen_responses_of_record ON responses (record_id, status)",
     """CREATE TABLE redpen_routes (
-        document INTEGER PRIMARY KEY, dataset_id CHAR(32) NOT NULL, priority INTEGER NOT NULL, wanted INTEGER,
-        assigned INTEGER NOT NULL, submitted INTEGER NOT NULL)""",
-    "CREATE INDEX redpen_routes_of_dataset ON redpen_routes (dataset_id, assigned)",
+        document INTEGER PRIMARY KEY, dataset_id CHAR(32) NOT NULL, status VARCHAR NOT NULL, priority INTEGER NOT NULL,
+        wanted INTEGER, assigned INTEGER NOT NULL, submitted INTEGER NOT NULL)""",
+    # A queue is counted along the first alone.
+    "CREATE INDEX redpen_routes_of_dataset ON redpen_routes (dataset_id, status, assigned, wanted, submitted)",
+    "CREATE INDEX redpen_routes_by_priority ON redpen_routes (dataset_id, priority)",
     """CREATE TABLE redpen_assigned (
         name TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (name, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_assigned_documents ON redpen_assigned (document)",
@@ -92,7 +98,7 @@ def _routes(condition: str) -> str:
     number = "typeof(json_extract(record.metadata, '$.{0}')) = 'integer' AND json_extract(record.metadata, '$.{0}') {1}"
     value = "json_extract(record.metadata, '$.{0}')"
     return f"""
-        SELECT document.number, document.dataset_id,
+        SELECT document.number, document.dataset_id, document.status,
                CASE WHEN {number.format(PRIORITY, "IS NOT NULL")} THEN {value.format(PRIORITY)} ELSE 0 END,
                CASE WHEN {number.format(WANTED, ">= 1")} THEN {value.format(WANTED)} END,
                EXISTS (SELECT 1 FROM json_each(record.metadata, '$.{ASSIGNED}') AS name WHERE name.type = 'text'),
@@ -139,8 +145,9 @@ _TRIGGERS = {
         DELETE FROM redpen_text WHERE rowid = {_DOCUMENT.format(row="new", column="id")};
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
     END""",
-    "redpen_record_moved": """AFTER UPDATE OF status ON records WHEN old.status IS NOT new.status BEGIN
+    "redpen_record_moved": f"""AFTER UPDATE OF status ON records WHEN old.status IS NOT new.status BEGIN
         UPDATE redpen_documents SET status = new.status WHERE record_id = new.id;
+        UPDATE redpen_routes SET status = new.status WHERE document = {_DOCUMENT.format(row="new", column="id")};
     END""",
     "redpen_record_removed": f"""AFTER DELETE ON records BEGIN
         DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="id")};
@@ -164,8 +171,9 @@ _TRIGGERS = {
         {_counted("old")}
     END""",
 }
-_OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_answers", "redpen_answers_to_document",
-            "redpen_routes", "redpen_routes_of_dataset", "redpen_assigned", "redpen_assigned_documents", "redpen_text",
+_OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_documents_by_chance", "redpen_answers",
+            "redpen_answers_to_document", "redpen_answers_of_user", "redpen_routes", "redpen_routes_of_dataset",
+            "redpen_routes_by_priority", "redpen_assigned", "redpen_assigned_documents", "redpen_text",
             "redpen_responses_of_record", "redpen_vectors_of_setting", *_TRIGGERS}
 
 

@@ -47,6 +47,10 @@ class Vectors:
             # Scores are picked out, not vectors: those would be copied.
             kept = numpy.isin(numbers_V, numpy.asarray(among, dtype=numpy.int64))
             numbers_V, scores_V = numbers_V[kept], scores_V[kept]
+        if len(scores_V) > limit > 0:
+            # Only those that may be among the best are sorted; equal scores at the edge are all kept until then.
+            kept = scores_V >= numpy.partition(scores_V, -limit)[-limit]
+            numbers_V, scores_V = numbers_V[kept], scores_V[kept]
         best = numpy.lexsort((numbers_V, -scores_V))[:limit]
         return [(int(numbers_V[index]), float(scores_V[index])) for index in best]
 

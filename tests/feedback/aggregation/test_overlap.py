@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from feedback.aggregation.overlap import OverlapRule, another_review, needs
-from feedback.aggregation.panel import Panel
-from feedback.aggregation.reliability import weigh
+from feedback.aggregation.reliability import Panel, weigh
 
 RULE = OverlapRule(sure=0.9, fewest=1, most=3)
 

@@ -105,6 +105,18 @@ def test_metadata_metrics_count_and_bound(desk: Desk, twelve: Dataset) -> None:
     assert (metrics["share"]["min"], metrics["share"]["max"]) == (0.125, 1.375)
 
 
+def test_pages_of_the_random_order_make_up_the_whole_and_its_scores_fall(desk: Desk) -> None:
+    dataset = desk.dataset(rows(300))
+    person = desk.reviewer(dataset)
+    whole = person.call("POST", f"me/datasets/{dataset.id}/records/search", params={"limit": 300}, json={})["items"]
+    scores = [item["query_score"] for item in whole]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == 300
+    pages = [name for start in range(0, 300, 70) for name in person.search(limit=70, offset=start)[0]]
+    assert pages == [item["record"]["external_id"] for item in whole]
+    assert person.search(limit=10, offset=295)[0] == pages[295:]
+
+
 def test_everybody_gets_an_order_of_their_own_that_stays(desk: Desk) -> None:
     dataset = desk.dataset(rows(60))
     first, second = desk.reviewer(dataset), desk.reviewer(dataset)
