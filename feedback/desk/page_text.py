@@ -36,7 +36,8 @@ def shown_markdown(text: str) -> str:
 
 def shown_answer(text: str) -> str:
     """An answer as a field whose words can be marked: long enough for positions that count astral characters twice."""
-    return shown(text or EMPTY) + JOINER * sum(ord(char) > 0xFFFF for char in text)
+    astral = 0 if text.isascii() else sum(ord(char) > 0xFFFF for char in text)
+    return shown(text or EMPTY) + JOINER * astral
 
 
 def read_shown(text: str) -> str:

@@ -26,7 +26,7 @@ from tests.benchmarks.appliance_home import sentences
 from tests.benchmarks.crowd import PEOPLE, SAVES
 from tests.benchmarks.timing import percentiles, rounded, seconds, timed
 
-TASKS = 5_000
+TASKS = 3_000
 BATCH = 1_000
 FORM = ('<View><Text name="prompt" value="$prompt"/><Rating name="accuracy" toName="prompt" maxRating="5"/>'
         '<Choices name="verdict" toName="prompt"><Choice value="correct"/><Choice value="wrong"/></Choices></View>')

@@ -21,7 +21,7 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-VERSION = 7
+VERSION = 8
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
@@ -116,8 +116,10 @@ def _assignments(condition: str) -> str:
         WHERE {condition} AND name.type = 'text'"""
 
 
-_DOCUMENT = "(SELECT number FROM redpen_documents WHERE record_id = {row}.{column})"
+_NEW_AND_ROUTED = "instr(new.metadata, 'redpen_') AND document.record_id = new.id"
+"""Most records have no route, and are seen not to before anything is looked up."""
 
+_DOCUMENT = "(SELECT number FROM redpen_documents WHERE record_id = {row}.{column})"
 
 
 def _counted(row: str) -> str:
@@ -132,8 +134,8 @@ _TRIGGERS = {
     "redpen_record_added": f"""AFTER INSERT ON records BEGIN
         INSERT INTO redpen_documents (record_id, dataset_id, status) VALUES (new.id, new.dataset_id, new.status);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
-        INSERT INTO redpen_routes {_routes("document.record_id = new.id")};
-        INSERT INTO redpen_assigned {_assignments("document.record_id = new.id")};
+        INSERT INTO redpen_routes {_routes(_NEW_AND_ROUTED)};
+        INSERT INTO redpen_assigned {_assignments(_NEW_AND_ROUTED)};
     END""",
     "redpen_record_routed": f"""AFTER UPDATE OF metadata ON records WHEN old.metadata IS NOT new.metadata BEGIN
         DELETE FROM redpen_assigned WHERE document = {_DOCUMENT.format(row="new", column="id")};
