@@ -9,6 +9,7 @@ reference, training, saving. Nothing here asserts a time.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
@@ -289,7 +290,8 @@ def main() -> None:
         if asked.memory_of:
             sys.stdout.write(f"{peak_memory(asked, folder)}\n")
             return
-        found = measure_runs(asked, folder) if asked.end_to_end else measure_steps(asked, folder)
+        with contextlib.redirect_stdout(sys.stderr):  # a trainer prints how it ended
+            found = measure_runs(asked, folder) if asked.end_to_end else measure_steps(asked, folder)
     median = {engine: statistics.median(times) for engine, times in found.pop("seconds").items()}
     memory = {} if asked.end_to_end or asked.times_only else memory_in_own_processes()
     asks = {name: getattr(asked, name) for name in ("prompt", "completion", "k", "rankings", "vary", "reward")}
