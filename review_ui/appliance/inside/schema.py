@@ -233,6 +233,11 @@ def _finds_its_words(connection: sqlite3.Connection, condition: str) -> bool:
     return all(connection.execute(match, (f'"{word}"', number)).fetchone() == (1,) for number, word in words.items() if word)
 
 
+def disagreements(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Every row in which the whole index and the server's tables do not agree; none when it is sound. Takes a while."""
+    return [row for query in _differences("1") for row in connection.execute(query)]
+
+
 def _differences(condition: str) -> tuple[str, ...]:
     """SQL that finds something where the sampled documents and the server's tables do not agree."""
     document = f"SELECT number FROM redpen_documents AS document WHERE {condition}"
