@@ -73,11 +73,12 @@ class Appliance:
     def start(self) -> Running:
         """Start everything and wait until the server answers.
 
-        Raises Locked when another appliance runs on this home, InvalidInput when the port is taken, MissingPart when the
-        environment cannot be created, RedpenError with the log's last lines when the server does not come up.
+        Raises Locked when another appliance runs on this home, InvalidInput when the port is taken or the home cannot be
+        written, MissingPart when the environment cannot be created, RedpenError with the log's last lines when the server does
+        not come up.
         """
         python = self.ensure_environment()
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_writable(self.home)
         with hold(self.home) as lock, self._listening() as listener:
             url = f"http://{_in_url(self.host)}:{listener.getsockname()[1]}"
             plan = self._plan(python, url, listener.fileno())
@@ -210,6 +211,18 @@ def _spawn(plan: Plan, *, keep_open: tuple[int, ...]) -> subprocess.Popen[bytes]
     with (Path(plan.home) / "logs" / "supervisor.log").open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, pass_fds=keep_open,
                                 start_new_session=True)
+
+
+def _make_writable(home: Path) -> None:
+    """Raise InvalidInput when nothing can be kept there."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as probe:
+            probe.write(b"x" * 4096)
+            probe.flush()
+    except OSError as error:
+        raise InvalidInput(f"{home} cannot be written ({error.strerror or error}); the server keeps everything there. Make it "
+                           "writable, free space on its disk, or move the project elsewhere") from None
 
 
 def _last_port(home: Path) -> int | None:

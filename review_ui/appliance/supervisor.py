@@ -118,14 +118,20 @@ def _die_with_parent() -> None:
 
 
 def rotate(path: Path) -> None:
-    """Copy a log that has grown to `.log.1`, older ones to `.2` and `.3`, and empty it: its writers append and go on."""
+    """Copy a log that has grown to `.log.1`, older ones to `.2` and `.3`, and empty it: its writers append and go on.
+
+    On a full disk it is emptied without a copy, which makes room.
+    """
     if not path.exists() or path.stat().st_size <= LOG_BYTES:
         return
     for number in range(KEPT_LOGS, 1, -1):
         older = path.with_suffix(f".log.{number - 1}")
         if older.exists():
             older.replace(path.with_suffix(f".log.{number}"))
-    shutil.copyfile(path, path.with_suffix(".log.1"))
+    try:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+    except OSError:
+        path.with_suffix(".log.1").unlink(missing_ok=True)
     os.truncate(path, 0)
 
 
@@ -167,12 +173,11 @@ def supervise(plan: Plan) -> None:
         signal.signal(number, stop)
     family = children(plan)
     state = Path(plan.home) / "run" / "state.json"
-    look_at_logs = 0.0
+    look_at_logs, unwritten = 0.0, False
     try:
         while not stopping:
             changed = [child.tend() for child in family]
-            if any(changed):
-                _write_state(state, family)
+            unwritten = (unwritten or any(changed)) and not _write_state(state, family)
             if time.monotonic() > look_at_logs:
                 look_at_logs = time.monotonic() + ROTATE_SECONDS
                 for child in family:
@@ -186,10 +191,15 @@ def supervise(plan: Plan) -> None:
         _tidy(plan)
 
 
-def _write_state(path: Path, family: list[Child]) -> None:
+def _write_state(path: Path, family: list[Child]) -> bool:
+    """False on a full disk: it is written as soon as there is space, and nobody's work ends for want of it."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({child.name: child.state() for child in family}), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps({child.name: child.state() for child in family}), encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        return False
+    return True
 
 
 def _tidy(plan: Plan) -> None:

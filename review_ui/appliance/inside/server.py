@@ -34,8 +34,10 @@ def main() -> None:
     from . import (
         adding,
         answers,
+        bodies,
         durability,
         engine,
+        full_disk,
         health,
         interrupted,
         owner,
@@ -59,9 +61,11 @@ def main() -> None:
     if routed:
         engine.route(home)
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
+    app.add_middleware(bodies.RefuseWhatCannotBeKept)
     app.add_middleware(pages.SafeHeaders)
     signing_in.guard(app, json.loads(arguments.passwords) if arguments.passwords else None)
     health.mount(app, database)
+    full_disk.mount(home)
     answers.mount(Readers(str(database)))
     adding.mount()
     pages.mount(app)
