@@ -71,11 +71,11 @@ class Place:
     records: tuple[str, ...]
 
 
-def work(ledger: Ledger, places: Sequence[Place], *, until: float, seed: int) -> None:
-    """One person's five minutes."""
+def work(ledger: Ledger, places: Sequence[Place], over: threading.Event, *, seed: int) -> None:
+    """One person's share, until it is over."""
     chance = Random(seed)
     with httpx.Client(base_url=ledger.person.client.base_url, timeout=120) as client:
-        while time.monotonic() < until:
+        while not over.is_set():
             place = chance.choice(places)
             person = replace(ledger.person, client=client, dataset=place.dataset)
             (look if chance.random() < 0.4 else save)(ledger, person, place, chance)
@@ -124,20 +124,27 @@ def answered(ledger: Ledger, person: Reviewer, method: str, path: str, arguments
     return None
 
 
-def kill(home: Path, times: int, *, until: float, stop: threading.Event) -> Counter[str]:
-    """`kill -9` of a child by chance, spread over the time that is left."""
-    chance, killed = Random(7), Counter[str]()
+def kill(home: Path, times: int, *, seconds: float) -> Counter[str]:
+    """`kill -9` of a child by chance, spread over `seconds`; longer where the supervisor's back-off leaves none to kill."""
+    chance, killed, until = Random(7), Counter[str](), time.monotonic() + seconds
     for left in range(times, 0, -1):
-        if stop.wait(max(0.0, until - time.monotonic()) / (left + 1)):
-            break
-        name = chance.choice(VICTIMS)
-        if pid := pid_of(home, name):
-            try:
-                os.kill(pid, signal.SIGKILL)
-                killed[name] += 1
-            except ProcessLookupError:
-                killed[f"{name}, already dead"] += 1
+        time.sleep(max(0.5, (until - time.monotonic()) / (left + 1)))
+        killed[kill_one(home, chance)] += 1
+    time.sleep(max(0.0, until - time.monotonic()))
     return killed
+
+
+def kill_one(home: Path, chance: Random) -> str:
+    """The name of the child that was killed, as soon as one runs."""
+    while True:
+        for name in chance.sample(VICTIMS, len(VICTIMS)):
+            if pid := pid_of(home, name):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    return name
+                except ProcessLookupError:
+                    continue
+        time.sleep(0.2)
 
 
 def pid_of(home: Path, name: str) -> int:
@@ -208,14 +215,16 @@ def measure(home: Path, *, reviewers: int, datasets: int, records: int, seconds:
         desk = Desk(client, {"X-Argilla-Api-Key": running.api_key})
         places, ledgers = prepare(desk, reviewers=reviewers, datasets=datasets, records=records)
         note(f"{reviewers} simulated reviewers in {datasets} datasets")
-        until, stop = time.monotonic() + seconds, threading.Event()
-        with ThreadPoolExecutor(reviewers + 1) as pool:
-            killer = pool.submit(kill, home, kills, until=until, stop=stop)
-            for done in [pool.submit(work, ledger, places, until=until, seed=seed)
-                         for seed, ledger in enumerate(ledgers.values())]:
-                done.result()
-            stop.set()
-            killed = killer.result()
+        begun, over = time.monotonic(), threading.Event()
+        with ThreadPoolExecutor(reviewers) as pool:
+            working = [pool.submit(work, ledger, places, over, seed=seed) for seed, ledger in enumerate(ledgers.values())]
+            try:
+                killed = kill(home, kills, seconds=seconds)
+            finally:
+                over.set()
+            for each in working:
+                each.result()
+        seconds = time.monotonic() - begun
         wait_for(desk)
         found, problems = held(home)
         problems += inexact(ledgers, places, found)
@@ -252,7 +261,7 @@ def main() -> int:
     parser.add_argument("--datasets", type=int, default=4)
     parser.add_argument("--records", type=int, default=500, help="of each dataset")
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--kill", type=int, default=0, help="so often one of server, worker and Valkey is killed")
+    parser.add_argument("--kill", type=int, default=0, help="so often one of server, worker and Valkey is killed; the run goes on until they were")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="redpen-benchmark-") as folder:
