@@ -261,7 +261,7 @@ def main() -> int:
     parser.add_argument("--datasets", type=int, default=4)
     parser.add_argument("--records", type=int, default=500, help="of each dataset")
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--kill", type=int, default=0, help="so often one of server, worker and Valkey is killed; the run goes on until they were")
+    parser.add_argument("--kill", type=int, default=0, help="so many times one of server, worker and Valkey is killed")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="redpen-benchmark-") as folder:
