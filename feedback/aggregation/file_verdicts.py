@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal, assert_never
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from feedback.aggregation.bearing import suspects
 from feedback.aggregation.manners import Numbers
 from feedback.aggregation.methods import crowd
+from feedback.aggregation.panel import Panel
 from feedback.aggregation.ratings_file import Name, RatingsFile, Value
-from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.reliability import Weighed, weigh
 from feedback.aggregation.votes import Tally, tally
 from feedback.config import Share, Strict
 from feedback.errors import InvalidInput
@@ -24,8 +26,8 @@ METHODS: tuple[Method, ...] = ("reliability", "majority", "dawid-skene", "one-co
 
 NO_SCALE = Unscored(reason="labels, or a method that knows no scale")
 
-DECIDING_ODDS = 1.5
-"""An item is decided when its likeliest value is this many times as probable as the next."""
+DECIDING_ODDS = 1.1
+"""An item is decided when its likeliest value is this many times as probable as the next: the probability stands beside it."""
 
 
 class FileVerdict(Strict):
@@ -39,6 +41,10 @@ class FileVerdict(Strict):
     """Of `most_likely`, given all ratings."""
     majority: Value | None
     """What most said, everybody counted alike; None when two or more share the lead."""
+    mean: float | None
+    """On a scale: the plain mean of what was said."""
+    reviewers: tuple[Name, ...]
+    """Who said something about it."""
 
 
 class FileReviewer(Strict):
@@ -81,15 +87,14 @@ def aggregate_file(file: RatingsFile, *, method: Method = "reliability",
     """Verdicts on every item and figures on every reviewer, each sorted by name.
 
     `known`: items whose value is certain; reviewers are measured by them as well. Only `reliability` makes use of it.
-    Raises InvalidInput for a known value outside the scale.
+    Raises InvalidInput for a known label that nobody gave.
     """
-    table = _Table.of(file)
+    table = _Table.of(file.with_known(known or {}))
     plain = [tally(list(votes.values()), labels=file.scale) for votes in table.votes]
     match method:
         case "majority":
-            verdicts = [FileVerdict(item=item, outcome=found.outcome, most_likely=found.most_likely,
-                                    probability=found.probability, majority=found.outcome)
-                        for item, found in zip(table.items, plain, strict=True)]
+            verdicts = [_verdict(table, at, found.outcome, found.most_likely, found.probability, found.outcome)
+                        for at, found in enumerate(plain)]
             figures = [_reviewer(table, reviewer) for reviewer in table.reviewers]
         case "reliability":
             weighed = weigh(table.panel, known=table.known(known or {}))
@@ -154,17 +159,22 @@ def _order(name: str | int) -> tuple[bool, str | int]:
 
 
 def _decided(table: _Table, truth: Numbers, likeliest: Sequence[int], plain: Sequence[Tally[str | float]]) -> list[FileVerdict]:
-    return [_decide(item, table.scale, truth[at].tolist(), likeliest[at], plain[at].outcome)
-            for at, item in enumerate(table.items)]
+    return [_decide(table, at, truth[at].tolist(), likeliest[at], plain[at].outcome) for at in range(len(table.items))]
 
 
-def _decide(item: str | int, scale: Sequence[str | float], probabilities: Sequence[float], likeliest: int,
-            majority: str | float | None) -> FileVerdict:
+def _decide(table: _Table, at: int, probabilities: Sequence[float], likeliest: int, majority: str | float | None) -> FileVerdict:
     first = probabilities[likeliest]
-    second = max((value for at, value in enumerate(probabilities) if at != likeliest), default=0.0)
-    likely = scale[likeliest]
-    return FileVerdict(item=item, outcome=likely if first >= DECIDING_ODDS * second else None, most_likely=likely,
-                       probability=min(1.0, first), majority=majority)
+    second = max((value for label, value in enumerate(probabilities) if label != likeliest), default=0.0)
+    likely = table.scale[likeliest]
+    return _verdict(table, at, likely if first >= DECIDING_ODDS * second else None, likely, min(1.0, first), majority)
+
+
+def _verdict(table: _Table, at: int, outcome: str | float | None, most_likely: str | float, probability: float,
+             majority: str | float | None) -> FileVerdict:
+    said = table.votes[at]
+    mean = fmean(float(value) for value in said.values()) if table.panel.ordered else None
+    return FileVerdict(item=table.items[at], outcome=outcome, most_likely=most_likely, probability=probability, majority=majority,
+                       mean=mean, reviewers=tuple(said))
 
 
 def _figures(table: _Table, weighed: Weighed) -> list[FileReviewer]:

@@ -13,11 +13,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from feedback.aggregation.bearing import FEWEST, LITTLE, SURE, habits, without_bearing
+from feedback.aggregation.bearing import LITTLE, SURE, habits, without_bearing
 from feedback.aggregation.cliques import cliques
 from feedback.aggregation.label_errors import by_reviewer, cross_validated, label_errors
 from feedback.aggregation.lifts import Approved, Lift, Preferred, lifts, strongest
 from feedback.aggregation.orders import NEIGHBOURS
+from feedback.aggregation.panel import FEWEST
 from feedback.aggregation.reviewers import figures
 from feedback.aggregation.verdicts import Weighing
 from feedback.config import Share, Strict

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback.aggregation.manners import Numbers
-from feedback.aggregation.reliability import Panel
+from feedback.aggregation.panel import Panel
 from feedback.errors import InvalidInput, MissingPart
 
 FOLDS = 5

@@ -24,7 +24,7 @@ PRIOR_RIGHT, PRIOR_WRONG = 6.0, 2.0
 SEVERITY_SPREAD = 0.4
 """Standard deviation of severities beforehand, in steps of a five-point scale."""
 SEVERITIES = tuple(0.3 * step for step in range(-5, 6))
-SPREADS = (0.3, 0.5, 0.8, 1.2, 2.0)
+SPREADS = (0.3, 0.45, 0.6, 0.8, 1.05, 1.4, 2.0)
 """The severities and spreads that a manner may have, in the same steps."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""
@@ -32,6 +32,8 @@ LAPSES = {0.0: 0.8, 0.25: 0.2}
 """Share of ratings given at random -> how common such reviewers are among those who measure."""
 SHARE_OF = {"measured": 0.76, "upside down": 0.02, "inattentive": 0.035, "constant": 0.035, "accuracy": 0.15}
 """How common each kind is beforehand, on a scale of numbers."""
+HABIT = 0.01
+"""How common one label throughout is beforehand, where labels are no scale."""
 SLIP = 0.002
 """Anybody may slip: on a scale no rating is impossible under any manner. At ten times as much, equal reviewers came out half a
 point lower against the plain mean, which knows of no slips."""
@@ -93,11 +95,14 @@ class Manners:
 def of_labels(count: int) -> Manners:
     """Accuracies from 0.02 to 0.98 for `count` unordered labels.
 
-    One label throughout is no manner of its own here: where nearly all answers are alike, everybody looks so.
+    One label throughout counts only for those who lean on one (`panel.leaning`): where nearly all answers are alike, everybody
+    looks so.
     """
-    table, share = _accuracies(count, 49)
-    return Manners(table=table, share=share, ordered=False, mirror=np.arange(len(share)),
-                   habit=np.zeros(len(share), dtype=bool))
+    right, rightness = _accuracies(count, 49)
+    constant = _constant(count) if count > 1 else right[:0]
+    habit = np.arange(len(right) + len(constant)) >= len(right)
+    share = np.concatenate([(1 - HABIT * (count > 1)) * rightness, np.full(len(constant), HABIT / count)])
+    return Manners(table=np.concatenate([right, constant]), share=share, ordered=False, mirror=np.arange(len(share)), habit=habit)
 
 
 @lru_cache(maxsize=32)

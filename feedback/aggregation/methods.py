@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from feedback.aggregation.manners import Numbers
-from feedback.aggregation.reliability import Panel
+from feedback.aggregation.panel import Panel
 from feedback.errors import MissingPart
 
 CrowdMethod = Literal["dawid-skene", "one-coin", "mace"]

@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback.aggregation.manners import Numbers
-from feedback.aggregation.reliability import PULL, SETTLED, normal
+from feedback.aggregation.reliability import SETTLED, normal
 
 NEIGHBOURS = np.array([0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97])
 """The accuracies on neighbours that a reviewer may have (G)."""
 PRIOR_RIGHT, PRIOR_WRONG = 6.0, 2.0
 """Beta prior on them, mean 0.75, as for labels."""
+PULL = 20.0
+"""Imagined reviewers who rank as assumed beforehand; with many more real ones, how alike they are is learned as well."""
 MOST_ROUNDS = 30
 MOST_ANSWERS = 6
 """Answers whose orders can be added up one by one."""

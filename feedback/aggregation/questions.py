@@ -12,9 +12,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from feedback.aggregation.bearing import FEWEST, LITTLE
+from feedback.aggregation.bearing import LITTLE
 from feedback.aggregation.manners import Numbers
-from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.panel import FEWEST, Panel
+from feedback.aggregation.reliability import Weighed, weigh
 from feedback.aggregation.votes import DECIDING
 from feedback.ids import CompletionId, ReviewerId
 from feedback.rubric import Criterion, Rubric
@@ -88,6 +89,8 @@ class Asked:
     """Where each reviewer stands in it."""
     panel: Panel
     weighed: Weighed
+    known: bool
+    """Of some of these completions what is right is known."""
 
     def chances(self, completion: CompletionId, *, prior: bool = True) -> Mapping[Value, float]:
         """Probability of each value; without `prior` from what was said alone, as if every value were as common."""
@@ -118,12 +121,16 @@ class Asked:
 
     @cached_property
     def _severity(self) -> Numbers:
-        """What each reviewer adds to a rating, where it is certain that it is not 0 (R), in units of the scale."""
+        """What each reviewer adds to a rating, where it is certain that it is not 0 (R), in units of the scale.
+
+        Without gold items less what they add on the whole: that all are lenient cannot be told from good answers.
+        """
         # Who gives one number throughout is neither strict nor lenient.
         trait = np.where(self.weighed.manners.bearing > LITTLE, self.weighed.manners.severity, 0.0)
-        certain = self.weighed.quantile(trait, 0.025) * self.weighed.quantile(trait, 0.975) > 0
+        low, high, mean = self.weighed.quantile(trait, 0.025), self.weighed.quantile(trait, 0.975), self.weighed.posterior @ trait
+        found = np.where(low * high > 0, mean, 0.0)
         step = (float(self.question.scale[-1]) - float(self.question.scale[0])) / (len(self.question.scale) - 1)
-        return np.asarray(step * np.where(certain, self.weighed.posterior @ trait, 0.0))
+        return np.asarray(step * np.where(found != 0, found - (0.0 if self.known else mean.mean()), 0.0))
 
 
 def ask(question: Question, answers: Answers, gold: Iterable[GoldAnswer]) -> Asked:
@@ -142,4 +149,5 @@ def ask(question: Question, answers: Answers, gold: Iterable[GoldAnswer]) -> Ask
                   labels=len(question.scale), ordered=question.ordered)
     known = {row[each.completion_id]: label[value] for each in gold
              if each.completion_id in row and (value := question.known(each)) is not None}
-    return Asked(question=question, by=by, row=row, column=column, panel=panel, weighed=weigh(panel, known=known))
+    return Asked(question=question, by=by, row=row, column=column, panel=panel, weighed=weigh(panel, known=known),
+                 known=bool(known))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -67,6 +68,11 @@ class RatingsFile:
     def ordered(self) -> bool:
         """The values are numbers, so that some are nearer to each other than others."""
         return not isinstance(self.scale[0], str)
+
+    def with_known(self, known: Mapping[str | int, str | float]) -> RatingsFile:
+        """With a scale that reaches to the numbers that are known to be right, too, though nobody may have given them."""
+        numbers = [value for value in chain(self.scale, known.values()) if not isinstance(value, str)]
+        return replace(self, scale=_scale(numbers, Path("known values"))) if self.ordered and known else self
 
 
 def read_ratings_file(path: Path) -> RatingsFile:

@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feedback.aggregation.manners import Manners, Numbers, of_labels, of_scale
+from feedback.aggregation.panel import Panel, leaning
+from feedback.aggregation.prevalence import learned
 
-PULL, SCALE_PULL = 20.0, 3.0
-"""Imagined reviewers who rate as assumed beforehand. With many more real ones, how alike reviewers are is learned as well. On
-a scale there are many manners to tell apart: with more imagined ones, equal reviewers came out a point below the plain mean."""
 UNEVEN = 3.0
 """How many times larger than by chance the differences between labels must be before what is common starts to count."""
 TELLING = 2
@@ -33,27 +32,14 @@ SETTLED = 1e-3
 """Change of any truth's probability in a round below which estimation ends."""
 BATCH = 2048
 """Ratings judged at once, so that their tables stay in the processor's cache."""
-SETTLING_IN, UNLIKELY = 4, 50.0
-"""Rounds in which one number throughout is next to impossible (by this log-odds): where all items are alike, everybody seems
-to have that habit as long as the truths are not yet clear."""
+UNLIKELY, LEANING = 50.0, 8.0
+"""One number or label throughout is next to impossible (by this log-odds) for all but those who lean on one (`panel.leaning`),
+since where all items are alike everybody seems to have that habit; of those, on labels, it is as likely by LEANING."""
+FEWEST_ROUNDS = 6
 MANY = 20_000
 """Ratings from which single precision is enough, for twice the speed."""
 DAMPING = 0.3
 """Part of the round before that is kept from the fourth round on: messages in a circle may swing."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Ratings as index arrays of length N."""
-
-    item: NDArray[np.intp]
-    reviewer: NDArray[np.intp]
-    label: NDArray[np.intp]
-    items: int
-    reviewers: int
-    labels: int
-    ordered: bool
-    """The labels are a scale: 0 is nearer to 1 than to 2."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +94,9 @@ def weigh(panel: Panel, *, known: Mapping[int, int] | None = None) -> Weighed:
     messages = _Messages(panel, known or {})
     truth = messages.truths()
     for number in range(MOST_ROUNDS):
-        messages.judge(keep=DAMPING if number > 3 else 0.0, habits=number >= SETTLING_IN)
+        messages.judge(keep=DAMPING if number > 3 else 0.0)
         before, truth = truth, messages.truths()
-        if number > SETTLING_IN and np.abs(truth - before).max(initial=0.0) < SETTLED:
+        if number >= FEWEST_ROUNDS and np.abs(truth - before).max(initial=0.0) < SETTLED:
             break
     given = messages.certain > 0
     given[panel.item, panel.label] = True
@@ -131,8 +117,11 @@ class _Messages:
             self.fixed[item], self.certain[item, label] = True, 1.0
         self.by_item = _sums(self.item, panel.items)
         self.telling = np.bincount(self.item, minlength=panel.items) >= TELLING
+        # Log-odds for one label whatever is shown, beyond what its share says (R).
+        self.towards_habits = np.where(leaning(panel, self.certain), 0.0 if self.manners.ordered else LEANING, -UNLIKELY)
         self.share, self.common = self.manners.share, np.full(panel.labels, 1 / panel.labels)
         self.posterior = np.tile(self.share, (panel.reviewers, 1))
+        self.evidence = np.zeros_like(self.posterior)
         precision = np.float64 if len(order) < MANY else np.float32
         self.flat: NDArray[Any] = self.manners.table.reshape(len(self.share), -1).astype(precision)
         # Log-probability of each rating for each truth of its item (N, K).
@@ -147,16 +136,13 @@ class _Messages:
         self.common = _common(alone[self.telling | self.fixed])
         return np.asarray(truth)
 
-    def judge(self, *, keep: float, habits: bool) -> None:
+    def judge(self, *, keep: float) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
-        self.before = np.log(self.share) - (0.0 if habits else UNLIKELY) * self.manners.habit
+        self.before = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
-        # Strict and lenient stay equally common: that all reviewers are lenient cannot be told from good answers.
-        learned = (self.posterior + self.posterior[:, self.manners.mirror]).sum(axis=0) / 2
-        pull = SCALE_PULL if self.manners.ordered else PULL
-        self.share = (learned + pull * self.manners.share) / (len(self.posterior) + pull)
+        self.share = learned(self.manners, self.posterior, self.evidence)
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""
@@ -170,7 +156,8 @@ class _Messages:
         # An item's only rating would be compared with what is common alone, and all who are content would look lenient.
         evidence[~(self.telling | self.fixed)[self.item[rows]]] = 0.0
         whose = np.repeat(np.arange(last - first), np.diff(self.starts[first:last + 1]))
-        standing = self.before + _sums(whose, last - first) @ evidence.astype(float)
+        self.evidence[first:last] = _sums(whose, last - first) @ evidence.astype(float)
+        standing = self.before[first:last] + self.evidence[first:last]
         self.posterior[first:last] = normal(standing)
         by_others = normal((standing[whose] - evidence).astype(self.flat.dtype))
         said = np.log((by_others @ self.flat).reshape(-1, labels, labels)[at, :, label])

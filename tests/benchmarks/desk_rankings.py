@@ -8,7 +8,8 @@ from random import Random
 
 import numpy as np
 
-from feedback.aggregation.reliability import Panel, weigh
+from feedback.aggregation.panel import Panel
+from feedback.aggregation.reliability import weigh
 from feedback.ids import ExampleId, FamilyId, PromptId
 from feedback.schemas import Message, RankedPair, RankedSet
 from review_ui.demo.facts import facts

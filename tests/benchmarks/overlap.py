@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from feedback.aggregation.overlap import OverlapRule, another_review
-from feedback.aggregation.reliability import Panel, Weighed, weigh
+from feedback.aggregation.panel import Panel
+from feedback.aggregation.reliability import Weighed, weigh
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ import numpy as np
 
 from feedback.aggregation.bearing import suspects
 from feedback.aggregation.methods import CROWD_METHODS, crowd
-from feedback.aggregation.reliability import Panel, weigh
+from feedback.aggregation.panel import Panel
+from feedback.aggregation.reliability import Weighed, weigh
 
 Kind = Literal["even", "uneven", "sided", "decoy", "measured", "lapsing", "skewed"]
 SCALES = ("measured", "lapsing", "skewed")
@@ -146,10 +147,14 @@ def mean_accuracy(made: Made) -> float:
     return float((np.floor(mean + 0.5).astype(int) == made.truth)[_asked(made)].mean())
 
 
-def weighed_accuracy(made: Made, *, only_honest: bool = False) -> float:
+def weighed(made: Made, *, only_honest: bool = False) -> Weighed:
+    """What the ratings say, those of the honest alone if asked."""
+    return weigh(_honest(made) if only_honest else made.panel, known=made.gold)
+
+
+def accuracy(made: Made, found: Weighed) -> float:
     """Share of items, known ones apart, whose likeliest value is the truth."""
-    panel = _honest(made) if only_honest else made.panel
-    return float((weigh(panel, known=made.gold).likeliest == made.truth)[_asked(made)].mean())
+    return float((found.likeliest == made.truth)[_asked(made)].mean())
 
 
 def crowd_accuracy(made: Made, method: str) -> float:
@@ -167,9 +172,9 @@ def _asked(made: Made) -> np.ndarray:
     return np.array([at not in made.gold for at in range(made.panel.items)])
 
 
-def caught(made: Made) -> tuple[float | None, float]:
+def caught(made: Made, found: Weighed) -> tuple[float | None, float]:
     """(share of the dishonest, share of the honest) who are proposed for quarantine; None without dishonest ones."""
-    odd = suspects(made.panel, weigh(made.panel, known=made.gold))
+    odd = suspects(made.panel, found)
     return (float(odd[~made.honest].mean()) if (~made.honest).any() else None), float(odd[made.honest].mean())
 
 
@@ -178,11 +183,12 @@ def measure(setting: Setting, *, seed: int, repeats: int, methods: bool = False)
     made = [make(setting, f"{seed}:{number}") for number in range(repeats)]
     # A pair is an item with two labels: the same reviewers say which of two answers is better.
     pairs = [make(replace(setting, labels=2, kind="even"), f"{seed}:{number}:pairs") for number in range(repeats)]
-    ours = np.array([weighed_accuracy(each) for each in made])
+    models = [weighed(each) for each in made]
+    ours = np.array([accuracy(each, found) for each, found in zip(made, models, strict=True)])
     counted = np.array([majority_accuracy(each) for each in made])
     means = np.array([mean_accuracy(each) for each in made]) if setting.ordered else None
     best = means if means is not None and means.mean() > counted.mean() else counted
-    found = [caught(each) for each in made]
+    found = [caught(each, model) for each, model in zip(made, models, strict=True)]
     row: dict[str, object] = {
         "reviewers": setting.reviewers, "ratings_per_item": setting.ratings_per_item,
         "adversarial_share": setting.adversarial_share, "kind": setting.kind, "labels": setting.labels,
@@ -190,8 +196,8 @@ def measure(setting: Setting, *, seed: int, repeats: int, methods: bool = False)
         "accuracy": float(ours.mean()), "majority_accuracy": float(counted.mean()),
         "mean_accuracy": None if means is None else float(means.mean()), "gain": float((ours - best).mean()),
         "+-": float((ours - best).std(ddof=1) / np.sqrt(repeats)) if repeats > 1 else None,
-        "pair_accuracy": float(np.mean([weighed_accuracy(each) for each in pairs])),
-        "honest_pair_accuracy": float(np.mean([weighed_accuracy(each, only_honest=True) for each in pairs])),
+        "pair_accuracy": float(np.mean([accuracy(each, weighed(each)) for each in pairs])),
+        "honest_pair_accuracy": float(np.mean([accuracy(each, weighed(each, only_honest=True)) for each in pairs])),
         "caught": _mean([share for share, _ in found]), "falsely_caught": _mean([share for _, share in found])}
     if methods and not setting.ordered:
         row |= {method: float(np.mean([crowd_accuracy(each, method) for each in made])) for method in CROWD_METHODS}
@@ -206,13 +212,14 @@ def _mean(shares: Sequence[float | None]) -> float | None:
 def settings() -> Iterator[Setting]:
     """Every kind of panel that is measured."""
     for reviewers, each, share in product((5, 20, 50), (1, 2, 3, 5, 9), (0.0, 0.2, 0.3)):
-        if each <= reviewers:
+        # Of five reviewers, three tenths cannot be dishonest: two of five would be four tenths.
+        if each <= reviewers and (reviewers > 5 or share < 0.3):
             yield Setting(reviewers, each, share)
             yield Setting(reviewers, each, share, "measured", labels=5)
     for reviewers, each in product((5, 20, 50), (1, 3, 5)):
         yield Setting(reviewers, each, 0.0, spread=False)
         yield Setting(reviewers, each, 0.0, "measured", labels=5, spread=False)
-        yield Setting(reviewers, each, 0.3, gold_share=0.05)
+        yield Setting(reviewers, each, 0.3 if reviewers > 5 else 0.2, gold_share=0.05)
     for labels, (kind, share) in product((2, 5), product(("even", "uneven", "sided", "decoy"), (0.0, 0.2))):
         yield Setting(20, 3, share, kind, labels=labels)
     for kind, share in product(("lapsing", "skewed"), (0.0, 0.2)):

@@ -102,6 +102,18 @@ def test_a_known_value_outside_the_scale_is_refused() -> None:
         aggregate_file(file, known={"1": "c"})
 
 
+def test_a_known_number_that_nobody_gave_is_on_the_scale() -> None:
+    file = RatingsFile(values={("1", "x"): 3, ("1", "y"): 4}, scale=(3, 4), repeated=0)
+    assert aggregate_file(file, known={"1": 5}).verdicts[0].outcome == 5
+
+
+def test_each_verdict_names_who_contributed_and_the_plain_mean() -> None:
+    file = RatingsFile(values={("1", "x"): 3, ("1", "y"): 4, ("2", "y"): 1}, scale=(1, 2, 3, 4), repeated=0)
+    first, second = aggregate_file(file).verdicts
+    assert (first.reviewers, first.mean) == (("x", "y"), 3.5)
+    assert (second.reviewers, second.mean) == (("y",), 1.0)
+
+
 @settings(max_examples=30)
 @given(st.dictionaries(st.tuples(st.sampled_from("abcde"), st.sampled_from("xyz")), st.sampled_from(["yes", "no", "maybe"]),
                        min_size=1))

@@ -7,7 +7,7 @@ import pytest
 
 from feedback.aggregation.label_errors import cross_validated, crowd_labels, label_errors
 from feedback.aggregation.methods import CROWD_METHODS, crowd
-from feedback.aggregation.reliability import Panel
+from feedback.aggregation.panel import Panel
 from feedback.errors import InvalidInput
 
 

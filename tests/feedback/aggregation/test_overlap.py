@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from feedback.aggregation.overlap import OverlapRule, another_review, needs
-from feedback.aggregation.reliability import Panel, weigh
+from feedback.aggregation.panel import Panel
+from feedback.aggregation.reliability import weigh
 
 RULE = OverlapRule(sure=0.9, fewest=1, most=3)
 

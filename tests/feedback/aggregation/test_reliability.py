@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.aggregation.manners import of_labels, of_scale
-from feedback.aggregation.reliability import Panel, weigh
-from tests.benchmarks.panels import Setting, caught, majority_accuracy, make, mean_accuracy, weighed_accuracy
+from feedback.aggregation.panel import Panel
+from feedback.aggregation.reliability import weigh
+from tests.benchmarks.panels import Setting, accuracy, caught, majority_accuracy, make, mean_accuracy, weighed
 
 
 def a_panel(rows: list[tuple[int, int, int]], *, labels: int = 2, ordered: bool = False) -> Panel:
@@ -27,9 +28,9 @@ def test_every_manner_is_a_distribution_and_their_shares_add_up(manners: object)
 
 
 def test_the_accuracy_of_an_unknown_reviewer_is_the_priors_mean() -> None:
-    # Beta(6, 2): 6 / (6 + 2)
+    # Beta(6, 2): 6 / (6 + 2); one in 100 gives one of two labels throughout: 0.99 * 0.75 + 0.01 * 0.5 = 0.7475
     manners = of_labels(2)
-    assert manners.share @ manners.accuracy == pytest.approx(0.75, abs=0.001)
+    assert manners.share @ manners.accuracy == pytest.approx(0.7475, abs=0.001)
 
 
 def test_one_rating_is_the_verdict() -> None:
@@ -92,7 +93,7 @@ def gain(setting: Setting, *, repeats: int = 6) -> float:
     made = [make(setting, f"test:{number}") for number in range(repeats)]
     counted = max(np.mean([majority_accuracy(each) for each in made]),
                   np.mean([mean_accuracy(each) for each in made]) if setting.ordered else 0)
-    return 100 * float(np.mean([weighed_accuracy(each) for each in made]) - counted)
+    return 100 * float(np.mean([accuracy(each, weighed(each)) for each in made]) - counted)
 
 
 @pytest.mark.parametrize("setting", [
@@ -113,7 +114,8 @@ def test_where_nothing_can_be_learned_weighing_is_no_worse(setting: Setting) -> 
 
 
 def test_the_dishonest_are_proposed_and_hardly_anybody_else() -> None:
-    found = [caught(make(Setting(20, 3, 0.2), f"test:{number}")) for number in range(6)]
+    made = [make(Setting(20, 3, 0.2), f"test:{number}") for number in range(6)]
+    found = [caught(each, weighed(each)) for each in made]
     assert np.mean([share for share, _ in found]) > 0.7  # type: ignore[arg-type]
     assert np.mean([share for _, share in found]) <= 0.05
 

@@ -67,8 +67,8 @@ def test_a_correct_answer_is_preferred_to_an_incorrect_one_of_the_same_question(
     assert (pair.chosen, pair.rejected, pair.origin) == ("right", "wrong", "verdict")
     assert pair.sources.completions == tuple(sorted((good.id, bad.id)))
     assert len(pair.sources.ratings) == 2
-    # Each verdict is right with 0.75 (Beta(6, 2)): both wrong 0.25 * 0.25, both right 0.75 * 0.75
-    assert pair.reversed_probability == pytest.approx(0.0625 / (0.0625 + 0.5625), abs=0.001)
+    # Each verdict is right with 0.744 (accuracies around 0.75, and one in 25 is anything): both wrong or both right
+    assert pair.reversed_probability == pytest.approx(0.256**2 / (0.256**2 + 0.744**2), abs=0.001)
 
 
 @pytest.mark.parametrize("worse", [rate(criteria={"safety": 1}), rate("partially correct", flags=[Flag.HALLUCINATED])])
