@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from review_ui.appliance.appliance import Running
-from tests.review_ui.appliance.desk import Desk
+from tests.review_ui.appliance.desk import PASSWORD, Desk
 
 pytestmark = [pytest.mark.argilla, pytest.mark.browser]
 
@@ -45,8 +46,8 @@ def watched(page: Any, home: str) -> dict[str, list[str]]:
     return seen
 
 
-def sign_in(page: Any, running: Running) -> None:
-    owner = json.loads(running.owner_file.read_text(encoding="utf-8"))
+def sign_in(page: Any, running: Running, owner: dict[str, str] | None = None) -> None:
+    owner = owner or json.loads(running.owner_file.read_text(encoding="utf-8"))
     page.goto(running.url, wait_until="networkidle")
     page.fill("input[type=text]", owner["username"])
     page.fill("input[type=password]", owner["password"])
@@ -79,4 +80,26 @@ def test_no_script_that_came_with_the_data_runs(running: Running, desk: Desk, pa
     page.goto(f"{running.url}/dataset/{dataset.id}/annotation-mode?page=1&status=pending", wait_until="networkidle")
     page.get_by_text("onerror=alert(1)", exact=False).first.wait_for()
     page.wait_for_timeout(500)
+    assert (seen["dialogs"], seen["elsewhere"]) == ([], [])
+
+
+def test_no_script_in_suggestions_labels_or_names_runs(running: Running, desk: Desk, page: Any) -> None:
+    dataset = desk.dataset([{"external_id": "r0", "fields": {"prompt": "shown"}}])
+    [record] = desk.call("GET", f"datasets/{dataset.id}/records")["items"]
+    for question, value in (("rewrite", PAYLOAD), ("verdict", "wrong")):
+        desk.call("PUT", f"records/{record['id']}/suggestions", json={
+            "question_id": dataset.questions[question], "value": value, "agent": "model", "score": 0.5})
+    labels = [{"value": value, "text": PAYLOAD} for value in ("correct", "wrong", "unclear")]
+    for question, kind in (("verdict", "label_selection"), ("order", "ranking")):
+        desk.call("PATCH", f"questions/{dataset.questions[question]}", json={
+            "title": PAYLOAD, "description": PAYLOAD, "settings": {"type": kind, "options": labels}})
+    person = {"username": f"sim-{uuid4().hex[:8]}", "password": PASSWORD, "first_name": PAYLOAD, "last_name": PAYLOAD}
+    desk.call("POST", "users", json={**person, "role": "owner"})
+    seen = watched(page, running.url)
+    sign_in(page, running, person)
+    for path in ("", "user-settings", f"dataset/{dataset.id}/settings",
+                 f"dataset/{dataset.id}/annotation-mode?page=1&status=pending"):
+        page.goto(f"{running.url}/{path}", wait_until="networkidle")
+        page.wait_for_timeout(300)
+    page.get_by_text("onerror=alert(1)", exact=False).first.wait_for()
     assert (seen["dialogs"], seen["elsewhere"]) == ([], [])
