@@ -45,6 +45,23 @@ def file_of(database_url: str) -> str:
     return path
 
 
+class Clamping(sqlite3.Connection):
+    """A number that SQLite has no room for counts as its largest or smallest: nothing stored lies beyond it."""
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """As ever; numbers are looked at only when SQLite refuses one."""
+        try:
+            return super().execute(sql, parameters)
+        except OverflowError:
+            named = isinstance(parameters, dict)
+            return super().execute(sql, {name: _clamped(value) for name, value in parameters.items()} if named else
+                                   tuple(map(_clamped, parameters)))
+
+
+def _clamped(value: Any) -> Any:
+    return max(-2**63, min(2**63 - 1, value)) if isinstance(value, int) else value
+
+
 class Readers:
     """Read-only connections to one SQLite file, each in a thread of its own, so that a search blocks nobody."""
 
@@ -70,7 +87,7 @@ class Readers:
 
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._local, "connection"):
-            connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+            connection = sqlite3.connect(self._path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=Clamping)
             connection.execute("PRAGMA query_only = ON")
             # Each thread has a cache of its own; what is not in it is in the operating system's.
             connection.execute("PRAGMA cache_size = -16000")

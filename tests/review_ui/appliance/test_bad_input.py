@@ -15,7 +15,7 @@ import pytest
 from feedback.errors import InvalidInput
 from review_ui.appliance.appliance import Appliance
 from tests.review_ui.appliance.conftest import owner_of
-from tests.review_ui.appliance.desk import Dataset, Desk, text
+from tests.review_ui.appliance.desk import Dataset, Desk, between, text
 
 
 @pytest.fixture
@@ -118,3 +118,11 @@ def test_a_vector_that_does_not_fit_is_refused_with_its_record(desk: Desk, vecto
     answer = raw(desk, f"datasets/{dataset.id}/records/bulk", body)
     assert 400 <= answer.status_code < 500, answer.text
     assert desk.search(dataset) == ([], 0)
+
+
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**63, 2**70])
+def test_a_page_beyond_every_number_is_empty(desk: Desk, offset: int) -> None:
+    dataset = desk.dataset([{"external_id": "r", "fields": {"prompt": "a"}, "metadata": {"length": 3}}])
+    assert desk.search(dataset, offset=offset) == ([], 1)
+    assert desk.search(dataset, filters=[between("metadata", low=-offset, high=offset, metadata_property="length")]) == (["r"], 1)
+    assert desk.search(dataset, filters=[between("metadata", low=offset, metadata_property="length")]) == ([], 0)
