@@ -95,7 +95,9 @@ def main() -> int:
         with Appliance(home) as running, httpx.Client(base_url=running.url, timeout=120) as client:
             prepare(owner_of(running, client))
             fuzz(asked.program.absolute(), running, report, examples=asked.examples, seconds=asked.seconds)
-        ours, stock = causes((home / "logs" / "server.log").read_text(encoding="utf-8", errors="replace"))
+        # A log that has grown was put aside, the oldest under the highest number.
+        logs = sorted((home / "logs").glob("server.log*"), reverse=True)
+        ours, stock = causes("".join(log.read_text(encoding="utf-8", errors="replace") for log in logs))
         found = {"failures": dict(failures(report).most_common()), "ours": dict(ours), "stock": dict(stock)}
     if asked.json:
         print_json(found)
