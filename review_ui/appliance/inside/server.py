@@ -11,9 +11,13 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from . import revisions, stand_ins
 from .secrets import secret_key
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def main() -> None:
@@ -24,30 +28,14 @@ def main() -> None:
     home = Path(arguments.home)
     configure(home, url=arguments.url, redis=arguments.redis)
     from . import driver
-    from .database import FLUSHED_AT_RESPONSE, Readers, configure_connections
+    from .database import FLUSHED_AT_RESPONSE, configure_connections
 
     driver.install()
     configure_connections(FLUSHED_AT_RESPONSE)
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import (
-        adding,
-        answers,
-        bodies,
-        durability,
-        engine,
-        full_disk,
-        health,
-        interrupted,
-        owner,
-        pages,
-        repairs,
-        rules,
-        schema,
-        signing_in,
-        trimming,
-    )
+    from . import durability, engine, interrupted, owner, repairs, rules, schema, trimming
 
     repairs.read_records_with_vectors()
     database = home / "argilla.db"
@@ -60,18 +48,27 @@ def main() -> None:
     trimming.lighten_middleware(app)
     if routed:
         engine.route(home)
+    _extend(app, home, passwords=json.loads(arguments.passwords) if arguments.passwords else None)
+    durability.fold_log(database)
+    _settle_memory()
+    _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
+
+
+def _extend(app: FastAPI, home: Path, *, passwords: dict[str, Any] | None) -> None:
+    """What the stock server lacks: middleware, of which the last added is asked first, and routes."""
+    from . import adding, answers, bodies, durability, full_disk, health, pages, signing_in
+    from .database import Readers
+
+    database = home / "argilla.db"
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
     app.add_middleware(bodies.RefuseWhatCannotBeKept)
     app.add_middleware(pages.SafeHeaders)
-    signing_in.guard(app, json.loads(arguments.passwords) if arguments.passwords else None)
+    signing_in.guard(app, passwords)
     health.mount(app, database)
     full_disk.mount(home)
     answers.mount(Readers(str(database)))
     adding.mount()
     pages.mount(app)
-    durability.fold_log(database)
-    _settle_memory()
-    _serve(app, descriptor=arguments.descriptor, ready=home / "run" / "ready")
 
 
 def _tell(path: Path, done: int, total: int) -> None:
