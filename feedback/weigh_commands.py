@@ -58,10 +58,13 @@ def integrity(
     """What is odd about anybody's ratings, and whom to put into quarantine. Changes nothing."""
     from feedback.aggregation.integrity import profiles
     from feedback.aggregation.verdicts import weighed_contents
+    from feedback.desk.pace import seconds_spent
 
     contents = _contents(snapshot, dir)
     weighing = weighed_contents(contents)
-    rows = profiles(weighing, doubted=_doubted(weighing, probabilities, classifier))
+    # What a program sent at once counts here, since no person read it.
+    rows = profiles(weighing, seconds=seconds_spent(contents.ratings, least=0),
+                    doubted=_doubted(weighing, probabilities, classifier))
     if json:
         print_json({"profiles": rows, "proposed": [row.name for row in rows if row.proposed],
                     "quarantined": contents.quarantined})

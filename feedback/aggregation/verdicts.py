@@ -50,7 +50,7 @@ class Weighing:
     """The questions of the rate form, by name."""
     rankings: WeighedRankings
     ranked: Mapping[ItemId, int]
-    """Where each ranked item stands in `rankings`."""
+    """Where each ranked item stands in `rankings`: items with the same answers, asked again, stand in one place."""
     rankers: Mapping[ReviewerId, int]
     """Where each reviewer who ranked stands in it."""
 
@@ -65,6 +65,8 @@ class Verdicts:
     """Reason -> ratings that do not count."""
     beside_majority: Mapping[str, int]
     """How the verdicts on rated answers compare with those of a plain majority: outcome -> answers."""
+    right: Mapping[ReviewerId, float]
+    """How often each reviewer's verdict is right, or where they gave none, their order of two neighbours in a ranking."""
 
 
 def aggregate(contents: Contents) -> Verdicts:
@@ -80,14 +82,27 @@ def weighed_contents(contents: Contents) -> Weighing:
     asked = {question.name: ask(question, answers, contents.gold) for question in questions(contents.rubric)}
     orders = [row for row in counted
               if isinstance(row.answer, RankAnswer) and len(items[row.item_id].completion_ids) <= MOST_ANSWERS]
-    ranked = {item: at for at, item in enumerate(sorted({row.item_id for row in orders}))}
+    places = {shown: at for at, shown in enumerate(sorted({_shown(items[row.item_id]) for row in orders}))}
+    ranked = {row.item_id: places[_shown(items[row.item_id])] for row in orders}
     rankers = {reviewer: at for at, reviewer in enumerate(sorted({row.reviewer_id for row in orders}))}
     rankings = weigh_rankings(
-        [Ranking(item=ranked[row.item_id], reviewer=rankers[row.reviewer_id], votes=_votes(row.answer, items[row.item_id]))
-         for row in orders if isinstance(row.answer, RankAnswer)],
-        answers={at: len(items[item].completion_ids) for item, at in ranked.items()}, reviewers=len(rankers))
+        [Ranking(item=place, reviewer=rankers[row.reviewer_id], votes=_votes(row.answer, items[row.item_id]))
+         for place, row in _latest_rankings(orders, ranked) if isinstance(row.answer, RankAnswer)],
+        answers={at: len(shown) for shown, at in places.items()}, reviewers=len(rankers))
     return Weighing(contents=contents, ratings=tuple(counted), left_out=left_out, asked=asked, rankings=rankings, ranked=ranked,
                     rankers=rankers)
+
+
+def _shown(item: ReviewItem) -> tuple[CompletionId, ...]:
+    """The answers of an item, sorted: what items that ask the same have in common."""
+    return tuple(sorted(item.completion_ids))
+
+
+def _latest_rankings(orders: Iterable[Rating], ranked: Mapping[ItemId, int]) -> list[tuple[int, Rating]]:
+    """(place, rating): each reviewer's latest of each set of answers."""
+    in_time = sorted(orders, key=lambda row: (row.submitted_at, row.id))
+    latest = {(ranked[row.item_id], row.reviewer_id): row for row in in_time}
+    return [(place, row) for (place, _), row in sorted(latest.items())]
 
 
 def _counted(contents: Contents, items: Mapping[ItemId, ReviewItem]) -> tuple[list[Rating], dict[str, int]]:
@@ -119,7 +134,7 @@ def conclude(weighing: Weighing) -> Verdicts:
     items = {item.id: item for item in weighing.contents.items}
     of_prompt = {completion.id: completion.prompt_id for completion in weighing.contents.completions}
     rated: dict[CompletionId, list[Rating]] = {}
-    ranked: dict[ItemId, list[Rating]] = {}
+    ranked: dict[tuple[CompletionId, ...], list[Rating]] = {}
     for rating in weighing.ratings:
         item = items[rating.item_id]
         if item.purpose is Purpose.GOLD:
@@ -127,12 +142,20 @@ def conclude(weighing: Weighing) -> Verdicts:
         if item.queue is Queue.RATE:
             rated.setdefault(item.completion_ids[0], []).append(rating)
         else:
-            ranked.setdefault(item.id, []).append(rating)
+            ranked.setdefault(_shown(item), []).append(rating)
+    of_first = {min((items[rating.item_id] for rating in ratings), key=lambda item: (item.again, item.id)).id: ratings
+                for ratings in ranked.values()}
     rate = tuple(_verdict(one_each(ratings), completion, of_prompt[completion], weighing.asked)
                  for completion, ratings in sorted(rated.items()))
-    rank = tuple(_rank_verdict(ratings, items[item], weighing) for item, ratings in sorted(ranked.items()))
+    rank = tuple(_rank_verdict(one_each(ratings), items[item], weighing) for item, ratings in sorted(of_first.items()))
     return Verdicts(rate=rate, rank=rank, left_out=weighing.left_out,
-                    beside_majority=_beside_majority(rate, weighing.asked["verdict"]))
+                    beside_majority=_beside_majority(rate, weighing.asked["verdict"]), right=_right(weighing))
+
+
+def _right(weighing: Weighing) -> dict[ReviewerId, float]:
+    verdict, ranking = weighing.asked["verdict"], weighing.rankings.accuracy
+    found = {reviewer: float(ranking[at]) for reviewer, at in weighing.rankers.items()}
+    return found | {reviewer: float(verdict.weighed.accuracy[at]) for reviewer, at in verdict.column.items()}
 
 
 def certainty(weighing: Weighing) -> dict[ItemId, float]:

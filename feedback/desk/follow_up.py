@@ -1,4 +1,5 @@
-"""After reviews came in: one more where the verdict is not sharp yet, and a person to settle what people disagree on.
+"""After reviews came in: one more where the verdict is not sharp yet or a review does not count any more, and a person to settle
+what people disagree on.
 
 Where the server routes records, a record that wants another review opens again. Elsewhere the same is asked in an item of its
 own. Only items of the newest round are looked at: earlier ones have been trained on or judged already.
@@ -20,6 +21,7 @@ from feedback.desk.routing import Router
 from feedback.ids import CompletionId, unit_interval
 from feedback.rubric import Rubric
 from feedback.schemas import Outcome, Purpose, ReviewItem
+from feedback.store.quarantine import quarantined
 from feedback.store.snapshot import Contents, gather
 from feedback.store.store import Store
 
@@ -45,7 +47,9 @@ class Standing:
 
     item: ReviewItem
     given: int
-    """Reviews it has."""
+    """Reviews it has that count: those of reviewers in quarantine do not."""
+    answered: int
+    """Reviews it has, whoever gave them."""
     wanted: int
     """Reviews that were asked for."""
     sure: float
@@ -59,11 +63,11 @@ def follow_up(store: Store, rubric: Rubric, queues: QueueConfig, *, router: Rout
     stood = standing(store, rubric)
     again = [one for one in stood if _wants_more(one, queues)]
     if router is not None:
-        wanted = {one.item.id: one.given + 1 for one in again}
+        wanted = {one.item.id: one.answered + 1 for one in again}
         store.want_reviews(wanted)
         router.want(store, wanted)
     else:
-        store.add_items(_asked_again(one.item, one.given) for one in again)
+        store.add_items(_asked_again(one.item, one.answered) for one in again)
     waiting = {one.item.id for one in again}
     open_ones = [one.item for one in stood if one.split and one.item.id not in waiting] if queues.adjudicate else []
     return FollowUp(again=len(again), to_settle=store.add_items(_settling(item) for item in open_ones))
@@ -73,20 +77,24 @@ def standing(store: Store, rubric: Rubric) -> list[Standing]:
     """Where each item of the newest round stands that has all the reviews asked for; settled ones are left out."""
     items = [item for item in store.items() if item.purpose in ASKED_AGAIN]
     newest = max((item.round for item in items), default=0)
-    live = store.live_ratings()
-    given = Counter(rating.item_id for rating in live)
+    live, out = store.live_ratings(), {row.reviewer_id for row in quarantined(store)}
+    answered = Counter(rating.item_id for rating in live)
+    given = Counter(rating.item_id for rating in live if rating.reviewer_id not in out)
     settled = {item.settles for item in items if item.settles}
     asked = [item for item in items if item.round == newest and not item.settles and not item.again and item.id not in settled]
-    more, more_wanted = Counter[Shown](), Counter[Shown]()
+    more, more_answered, more_wanted = Counter[Shown](), Counter[Shown](), Counter[Shown]()
     for item in items:
         if item.again and item.round == newest:
             more[_shown(item)] += given[item.id]
+            more_answered[_shown(item)] += answered[item.id]
             more_wanted[_shown(item)] += item.reviews
     wanted = store.reviews_wanted(asked)
     concluded = _concluded(gather(store, live, rubric), items)
-    stood = [Standing(item=item, given=given[item.id] + more[_shown(item)], wanted=wanted[item.id] + more_wanted[_shown(item)],
+    stood = [Standing(item=item, given=given[item.id] + more[_shown(item)],
+                      answered=answered[item.id] + more_answered[_shown(item)],
+                      wanted=wanted[item.id] + more_wanted[_shown(item)],
                       sure=concluded.sure.get(_shown(item), 0.0), split=_shown(item) in concluded.split) for item in asked]
-    return [one for one in stood if one.given >= one.wanted]
+    return [one for one in stood if one.answered >= one.wanted]
 
 
 def _shown(item: ReviewItem) -> Shown:

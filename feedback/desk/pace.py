@@ -45,8 +45,8 @@ class Pace(Strict):
     rounds: tuple[RoundPace, ...]
 
 
-def seconds_spent(ratings: Iterable[Rating]) -> dict[RatingId, float]:
-    """Seconds of each rating for which they can be known."""
+def seconds_spent(ratings: Iterable[Rating], *, least: float = 1) -> dict[RatingId, float]:
+    """Seconds of each rating for which they can be known; with `least` 0 those of programs as well."""
     by_person: dict[ReviewerId, list[Rating]] = {}
     for rating in ratings:
         by_person.setdefault(rating.reviewer_id, []).append(rating)
@@ -55,7 +55,7 @@ def seconds_spent(ratings: Iterable[Rating]) -> dict[RatingId, float]:
         ordered = sorted(own, key=lambda row: (row.submitted_at, row.id))
         for before, rating in pairwise(ordered):
             gap = (rating.submitted_at - before.submitted_at).total_seconds()
-            if rating.version == 1 and rating.answer.kind != "deleted" and 1 <= gap <= IDLE_SECONDS:
+            if rating.version == 1 and rating.answer.kind != "deleted" and least <= gap <= IDLE_SECONDS:
                 spent[rating.id] = gap
     return spent
 

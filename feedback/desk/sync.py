@@ -11,10 +11,12 @@ from feedback.desk.pull import PullReport, pull
 from feedback.desk.push import PushReport, push
 from feedback.desk.routing import Router
 from feedback.rubric import Rubric
+from feedback.store.quarantine import quarantined
 from feedback.store.store import Store
 
 FOLLOWED_UP = "follow_up"
-"""The store's mark of the ratings and settings for which everything was asked; written last, so that a stop loses nothing."""
+"""The store's mark of the ratings, settings and people in quarantine for which everything was asked; written last, so that a
+stop loses nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Exchanged:
 def sync(desk: Desk, store: Store, rubric: Rubric, queues: QueueConfig, *, router: Router | None = None) -> Exchanged:
     """Push, pull, and ask for further reviews where those that came in leave a verdict open."""
     pushed, pulled = push(desk, store, rubric, router=router), pull(desk, store, rubric)
-    seen = f"{store.count_ratings()} {queues.model_dump_json()}"
+    out = ",".join(row.reviewer_id for row in quarantined(store))
+    seen = f"{store.count_ratings()} {queues.model_dump_json()}" + (f" without {out}" if out else "")
     if store.mark(FOLLOWED_UP) == seen:
         return Exchanged(pushed, pulled, FollowUp(again=0, to_settle=0))
     asked = follow_up(store, rubric, queues, router=router)

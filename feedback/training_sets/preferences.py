@@ -33,6 +33,9 @@ from feedback.training_sets.rewrites import Rewrite
 ORIGINS: tuple[PairOrigin, ...] = get_args(PairOrigin)
 """What somebody said about two answers side by side comes before what follows from separate judgements."""
 
+USUALLY_RIGHT = 0.75
+"""How often a reviewer of whom nothing is known is right."""
+
 
 @dataclass(frozen=True)
 class Tie:
@@ -158,8 +161,17 @@ def _ranked(pair: PairVerdict, verdict: RankVerdict, material: Material) -> Pref
 def _from_rewrite(rewrite: Rewrite, material: Material) -> list[Preference]:
     return [Preference(chosen=material.text_key(rewrite.item.prompt_id, rewrite.text), rejected=material.key_of(original),
                        origin="rewrite", sources=rewrite.sources.model_copy(update={"completions": (original,)}),
-                       doubt=reversed_probability(1, 0))
+                       doubt=_doubt_of_its_writer(rewrite, material))
             for original in rewrite.originals]
+
+
+def _doubt_of_its_writer(rewrite: Rewrite, material: Material) -> float:
+    """Probability that what a rewrite improves was better.
+
+    That of one vote of somebody unknown, as many times as its writer errs more often than they do.
+    """
+    right = [material.verdicts.right.get(reviewer, USUALLY_RIGHT) for reviewer in rewrite.sources.reviewers]
+    return min(0.5, reversed_probability(1, 0) * (1 - max(right)) / (1 - USUALLY_RIGHT))
 
 
 def _from_verdicts(material: Material, sets: SetsConfig) -> list[Preference]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from feedback.aggregation.agreement import agreement
@@ -10,12 +12,14 @@ from feedback.config import QueueConfig
 from feedback.desk.pull import pull
 from feedback.desk.sync import Exchanged, sync
 from feedback.schemas import Queue, RateAnswer, ReviewItem, VerdictValue
+from feedback.store.quarantine import decide
 from feedback.store.snapshot import gather
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
 from tests.people import a_ranking, a_rate_answer, a_rubric
 
 RIGHT, WRONG = a_rate_answer(VerdictValue.CORRECT), a_rate_answer(VerdictValue.INCORRECT)
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MORE = QueueConfig(most_reviews=3, sure=0.85)
 
 
@@ -56,6 +60,34 @@ def test_nobody_is_asked_for_more_unless_the_project_says_so(desk: DeskInMemory,
     go(desk, store)
     answer(desk, single, RIGHT)
     assert go(desk, store, QueueConfig()).asked.model_dump() == {"again": 0, "to_settle": 0}
+
+
+def test_a_review_that_does_not_count_any_more_is_asked_for_again_once(
+        desk: DeskInMemory, store: Store, double: ReviewItem) -> None:
+    go(desk, store, QueueConfig())
+    answer(desk, double, RIGHT, RIGHT)
+    assert go(desk, store, QueueConfig()).asked.again == 0
+    decide(store, "sim-1", lift=False, actor="lead", reason="guesses", at=NOW)
+    assert go(desk, store, QueueConfig()).asked.again == 1
+    (more,) = [item for item in store.items() if item.again]
+    assert store.missing_reviews([double, more]) == {more.id: 1}
+    assert go(desk, store, QueueConfig()).asked.again == 0
+    desk.submit("sim-2", more, RIGHT)
+    assert go(desk, store, QueueConfig()).asked.again == 0
+
+
+def test_a_ranking_asked_again_is_one_with_its_first(desk: DeskInMemory, store: Store) -> None:
+    (item,) = store.items(queue=Queue.RANK)
+    again = ReviewItem.of(queue=Queue.RANK, purpose=item.purpose, round=item.round, prompt_id=item.prompt_id,
+                          completion_ids=item.completion_ids, again=1)
+    store.add_items([again])
+    go(desk, store, QueueConfig())
+    best, *others = item.completion_ids
+    for name, one in (("sim-0", item), ("sim-1", again)):
+        desk.submit(name, one, a_ranking([best], others))
+    pull(desk, store, a_rubric())
+    (verdict,) = aggregate(gather(store, store.live_ratings(), a_rubric())).rank
+    assert (verdict.item_id, verdict.best, len(verdict.sources.reviewers)) == (item.id, best, 2)
 
 
 def test_by_chance_a_sharp_verdict_gets_a_second_review(desk: DeskInMemory, store: Store, single: ReviewItem) -> None:

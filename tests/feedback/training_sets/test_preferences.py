@@ -59,6 +59,18 @@ def test_a_rewrite_is_preferred_to_what_it_improves_and_nothing_else() -> None:
     assert all(pair.chosen == "better" and len(pair.sources.completions) == 1 for pair in rewritten)
 
 
+def test_a_rewrite_by_somebody_reliable_is_doubted_less_than_one_by_a_stranger() -> None:
+    known, unknown = Bench(), Bench()
+    for number in range(20):
+        known.rated(f"known {number}", "a", by=["correct" if number % 2 else "incorrect"] * 3)
+    for bench in (known, unknown):
+        bench.ranked("q", ["a", "b"], by=[[[0], [1]]], rewrite="better")
+    doubts = [next(pair.reversed_probability for pair in built(bench).pairs if pair.origin == "rewrite")
+              for bench in (known, unknown)]
+    # one vote of a stranger: 0.18; who is right in 0.95 errs a fifth as often as a stranger
+    assert doubts == [pytest.approx(0.04, abs=0.02), pytest.approx(0.18, abs=0.01)]
+
+
 def test_a_correct_answer_is_preferred_to_an_incorrect_one_of_the_same_question() -> None:
     bench = Bench()
     good, bad = bench.rated("q", "right", by=["correct"]), bench.rated("q", "wrong", by=["incorrect"])
