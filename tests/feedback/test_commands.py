@@ -107,7 +107,7 @@ def test_a_ratings_file_becomes_verdicts_in_the_documented_shape(tmp_path: Path)
                                                           {"item": "c", "reviewer": "y", "value": "no"}]))
     said = redpen("aggregate", "--ratings", path, "--method", "majority")
     assert [(row["item"], row["outcome"]) for row in said["verdicts"]] == [("a", "yes"), ("b", "yes"), ("c", None)]
-    assert set(said["verdicts"][0]) == {"item", "outcome", "most_likely", "probability", "majority"}
+    assert set(said["verdicts"][0]) == {"item", "outcome", "most_likely", "probability", "majority", "mean", "reviewers"}
     assert [row["reviewer"] for row in redpen("aggregate", "--ratings", path)["reviewers"]] == ["x", "y", "z"]
 
 
