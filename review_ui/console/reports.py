@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alignment.project import Project
 from feedback.errors import NothingToDo
+from review_ui.console.access import content_policy
 
 FILE = "report.html"
 NAMES = {"curated": "curation", "sft": "SFT", "dpo": "DPO", "reward": "reward model", "rl": "RL"}
@@ -43,5 +44,4 @@ def report_page(project_dir: Path, number: int, step: str) -> str:
 def policy_for(page: str) -> str:
     """The Content-Security-Policy under which a report shows its own style, named by its hash, and nothing else."""
     hashes = [base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in _STYLE.findall(page)]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
-    return f"default-src 'none'; style-src {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return content_policy(styles=" ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'", images="'none'")

@@ -23,12 +23,12 @@ from argilla_server.webhooks.v1.enums import RecordEvent
 from argilla_server.webhooks.v1.records import notify_record_event
 from fastapi import Depends, Security
 from fastapi.encoders import jsonable_encoder
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-LOCK = text("UPDATE records SET id = id WHERE 0")
-"""Changes nothing, and takes the lock that only one writer can have."""
+from .database import WRITE_LOCK
+
 _LOADED = (Dataset.fields, Dataset.questions, Dataset.metadata_properties, Dataset.vectors_settings)
 
 
@@ -44,7 +44,7 @@ async def add(dataset_id: UUID, records: RecordsBulkUpsert, db: Annotated[AsyncS
     await authorize(user, DatasetPolicy.upsert_records(dataset))
     await _validate(records, dataset)
     # Before it is asked which are there, so that two requests with the same records make each once.
-    await db.execute(LOCK)
+    await db.execute(WRITE_LOCK)
     found = await _ids(db, dataset_id, [str(item.external_id) for item in records.items])
     new = {str(item.external_id): item for item in records.items if item.external_id not in found}
     ids = {name: uuid4() for name in new}

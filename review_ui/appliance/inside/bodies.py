@@ -29,13 +29,10 @@ class RefuseWhatCannotBeKept:
         if scope["type"] != "http" or scope["method"] in _BODILESS or not _is_json(scope):
             await self._app(scope, receive, send)
             return
-        messages, body = [], b""
-        while True:
-            messages.append(message := await receive())
-            body += message.get("body", b"")
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                break
-        if problem := trouble(body):
+        messages = [await receive()]
+        while messages[-1].get("more_body", False):
+            messages.append(await receive())
+        if problem := trouble(b"".join(message.get("body", b"") for message in messages)):
             await JSONResponse({"detail": problem}, status_code=422)(scope, receive, send)
             return
         replay = iter(messages)

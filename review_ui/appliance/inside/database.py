@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.engine import Engine, make_url
 
 Value = TypeVar("Value")
@@ -23,6 +23,8 @@ FLUSHED_AT_COMMIT = ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout 
 FLUSHED_AT_RESPONSE = ("journal_mode = WAL", "synchronous = NORMAL", "wal_autocheckpoint = 0", "busy_timeout = 0",
                        "cache_size = -16000")
 """Pragmas of the server, where durability.py flushes and driver.py waits."""
+WRITE_LOCK = text("UPDATE records SET id = id WHERE 0")
+"""Changes nothing, and takes the lock that only one writer can have."""
 
 
 def configure_connections(pragmas: Sequence[str]) -> None:

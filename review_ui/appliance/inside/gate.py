@@ -25,8 +25,7 @@ from argilla_server.search_engine import SearchEngine
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from . import routing
-from .adding import LOCK
-from .database import Readers
+from .database import WRITE_LOCK, Readers
 from .queue import searcher
 from .replacing import replace
 from .schema import WANTED
@@ -106,7 +105,7 @@ class Gate:
         if status != "submitted":
             return
         connection = await db.connection()
-        await connection.execute(LOCK)
+        await connection.execute(WRITE_LOCK)
         driver = (await connection.get_raw_connection()).driver_connection
         if refusal := self._refusal(driver._conn, record, user):
             # Nothing was changed. A rollback would make the session forget the other records of a bulk request.

@@ -20,6 +20,7 @@ import pytest
 
 from review_ui.appliance import environment, supervisor
 from review_ui.appliance.appliance import Appliance, Running
+from tests.benchmarks.load import pid_of
 from tests.review_ui.appliance.conftest import owner_of
 from tests.review_ui.appliance.desk import Desk, Reviewer, status
 
@@ -73,10 +74,6 @@ def review(person: Reviewer, ids: dict[str, str], *, hurdles: Counter[str]) -> N
     raise AssertionError("not done in time")
 
 
-def pid_of_server(home: Path) -> int:
-    return int(json.loads((home / "run" / "state.json").read_text(encoding="utf-8"))["server"]["pid"] or 0)
-
-
 def given(desk: Desk, dataset: str) -> int:
     return sum(one["completed"].get("submitted", 0) + one["pending"].get("submitted", 0)
                for one in desk.call("GET", f"datasets/{dataset}/users/progress")["users"])
@@ -99,7 +96,7 @@ def test_two_processes_and_kills_leave_every_record_with_the_reviews_that_it_wan
             for threshold in (20, 50):
                 while given(desk, dataset.id) < threshold:
                     time.sleep(0.1)
-                os.kill(pid_of_server(home), signal.SIGKILL)
+                os.kill(pid_of(home, "server"), signal.SIGKILL)
                 while _is_away(desk, dataset.id):
                     time.sleep(0.2)
             for one in done:
