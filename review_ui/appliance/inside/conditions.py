@@ -47,6 +47,10 @@ class Clause:
     """SQL that gives just these documents, each once, with the same values; for some of those that pick."""
     excludes: str | None = None
     """When it only leaves documents out: the SQL that lists them, with the same values."""
+    new_to: str | None = None
+    """When it only leaves out what this person has answered: their id."""
+    by_status: bool = False
+    """Whether it looks at nothing but the record's status, and its values are those that it lets through."""
 
 
 def condition(filter: Filter, *, dataset_id: UUID) -> Clause:
@@ -131,7 +135,8 @@ def _record_condition(filter: TermsFilter | RangeFilter, name: str) -> Clause:
         return either([Clause(f"{column} BETWEEN ? AND ?", (as_stored(value, latest=False), as_stored(value, latest=True)),
                               reads_record=True) for value in filter.values])
     values = tuple(_record_value(name, value, latest=False) for value in filter.values)
-    return Clause(f"{column} IN ({_marks(values)})", values, reads_record=column.startswith("record."))
+    return Clause(f"{column} IN ({_marks(values)})", values, reads_record=column.startswith("record."),
+                  by_status=name == "status")
 
 
 def _record_value(name: str, value: Any, *, latest: bool) -> str:
@@ -198,7 +203,7 @@ def _status_condition(filter: TermsFilter | RangeFilter, scope: ResponseFilterSc
 def not_answered(dataset_id: UUID, user: str | None) -> Clause:
     """True for records without an answer of this person's, or of anybody's."""
     answered = _answered(dataset_id, user)
-    return Clause(f"document.number NOT IN ({answered.sql})", answered.values, excludes=answered.sql)
+    return Clause(f"document.number NOT IN ({answered.sql})", answered.values, excludes=answered.sql, new_to=user)
 
 
 def _answered(dataset_id: UUID, user: str | None) -> Clause:

@@ -126,19 +126,14 @@ class EmbeddedSearchEngine(SearchEngine):
     async def get_dataset_progress(self, dataset: Dataset) -> dict[str, int]:
         if dataset.is_draft:
             return {}
-        # Two counts along an index take half the time of one GROUP BY.
-        rows = await self._readers.rows(
-            """SELECT value, (SELECT count(*) FROM redpen_documents WHERE dataset_id = ? AND status = value)
-               FROM json_each('["pending", "completed"]')""", (dataset.id.hex,))
-        rows = [(status, count) for status, count in rows if count]
-        return {"total": sum(count for _, count in rows), **dict(rows)}
+        return await self._counts("record", dataset, user="")
 
     async def get_dataset_user_progress(self, dataset: Dataset, user: User) -> dict[str, int]:
-        if dataset.is_draft:
-            return {}
-        rows = await self._readers.rows(
-            "SELECT status, count(*) FROM redpen_answers WHERE dataset_id = ? AND user_id = ? GROUP BY status",
-            (dataset.id.hex, user.id.hex))
+        return {} if dataset.is_draft else await self._counts("status", dataset, user=user.id.hex)
+
+    async def _counts(self, whose: str, dataset: Dataset, *, user: str) -> dict[str, int]:
+        rows = await self._readers.rows(f"SELECT {whose}, sum(number) FROM redpen_counts WHERE dataset_id = ? AND user_id = ? "
+                                        "GROUP BY 1 HAVING sum(number) > 0", (dataset.id.hex, user))
         return {"total": sum(count for _, count in rows), **dict(rows)}
 
     async def compute_metrics_for(self, metadata_property: MetadataProperty) -> MetadataMetrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,9 @@ class Matching:
 
     def count(self) -> tuple[str, tuple[Any, ...]]:
         """SQL for how many. What is left out is counted and taken away: people have answered less than there is."""
+        people = {part.new_to for part in self.parts if part.new_to}
+        if len(people) <= 1 and all(part.by_status or part.new_to for part in self.parts):
+            return self._kept_count(people)
         if len(self.parts) == 1 and self.parts[0].lists:
             return f"SELECT count(*) FROM ({self.parts[0].lists})", self.parts[0].values
         excluding = next((part for part in self.parts if part.excludes), None)
@@ -46,6 +49,14 @@ class Matching:
         left_out = Clause(f"document.number IN ({excluding.excludes})", excluding.values, picks=True)
         (all_sql, all_values), (out_sql, out_values) = rest.count(), rest.and_only(left_out).count()
         return f"SELECT ({all_sql}) - ({out_sql})", (*all_values, *out_values)
+
+    def _kept_count(self, people: Collection[str]) -> tuple[str, tuple[Any, ...]]:
+        """From the counts that are kept: records by their status, less those that somebody has answered."""
+        by_status = both([replace(part, sql=part.sql.replace("document.status", "record"))
+                          for part in self.parts if part.by_status])
+        sql = f"SELECT coalesce(sum(number), 0) FROM redpen_counts WHERE dataset_id = ? AND user_id = ? AND {by_status.sql}"
+        queries = [(sql, (self.dataset, user, *by_status.values)) for user in ("", *people)]
+        return f"SELECT {' - '.join(f'({one})' for one, _ in queries)}", tuple(value for _, values in queries for value in values)
 
     def _count(self, where: Clause) -> tuple[str, tuple[Any, ...]]:
         return f"SELECT count(*) {_source(self.ranked, where)} WHERE {where.sql}", where.values

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,6 +24,7 @@ from . import routing
 from .conditions import Clause, both, not_answered
 from .database import Readers
 from .matching import Matching, matching, scattered
+from .schema import BEGUN
 
 if TYPE_CHECKING:
     from argilla_server.models import Dataset
@@ -144,20 +146,26 @@ class Queue:
         new = not_answered(self._dataset.id, self._user)
         seen = self._seen(found, person, taken=taken)
         by_status = [part for part in found.parts if part != new]
-        if new not in found.parts or not all(part.sql.startswith("document.status IN") for part in by_status):
+        if new not in found.parts or not all(part.by_status for part in by_status):
             return int(connection.execute(*seen.count()).fetchone()[0])
-        everything = replace(found, parts=tuple(by_status))
-        answered = replace(seen, parts=(Clause(f"document.number IN ({new.excludes})", new.values, picks=True),
-                                        *(part for part in seen.parts if part != new)))
-        closed = self._closed(by_status, routing.new_to(person, self._dataset, taken=taken))
-        counts = [connection.execute(*query).fetchone()[0] for query in (everything.count(), closed, answered.count())]
-        return int(counts[0] - counts[1] - counts[2])
+        queries = [found.count(), *self._closed(by_status, new, person, taken=taken)]
+        all_of_them, *closed = (connection.execute(*query).fetchone()[0] for query in queries)
+        return int(all_of_them - sum(closed))
 
-    def _closed(self, by_status: Sequence[Clause], open: Clause) -> tuple[str, tuple[Any, ...]]:
-        statuses = [replace(part, sql=part.sql.replace("document.", "route.")) for part in by_status]
-        where = both([Clause("route.dataset_id = ?", (self._dataset.id.hex,)), *statuses,
+    def _closed(self, by_status: Sequence[Clause], new: Clause, person: routing.Person, *,
+                taken: set[int]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """SQL that counts the unanswered records that are closed to this person: first those with an assignment or a review,
+        then those that are closed only because others hold them."""
+        open = routing.new_to(person, self._dataset, taken=taken)
+        asked = [*(replace(part, sql=part.sql.replace("document.", "route.")) for part in by_status),
+                 Clause(f"route.document NOT IN ({new.excludes})", new.values)]
+        begun = both([Clause("route.dataset_id = ?", (self._dataset.id.hex,)), *asked,
                       replace(open, sql=f"NOT ({open.sql})")])
-        return f"SELECT count(*) FROM redpen_routes AS route WHERE {where.sql}", where.values
+        yield (f"SELECT count(*) FROM redpen_routes AS route INDEXED BY redpen_routes_begun WHERE {BEGUN} "
+               f"AND {begun.sql}", begun.values)
+        held = both([Clause("+route.dataset_id = ?", (self._dataset.id.hex,)), *asked,
+                     Clause("route.document IN (SELECT value FROM json_each(?))", (json.dumps(sorted(taken)),))])
+        yield f"SELECT count(*) FROM redpen_routes AS route WHERE NOT ({BEGUN}) AND {held.sql}", held.values
 
     def _reserve(self, connection: sqlite3.Connection, served: SearchResponses) -> set[str]:
         visit = self._routes.visit(self._dataset.id.hex, self._user)

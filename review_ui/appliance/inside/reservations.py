@@ -120,12 +120,18 @@ class Reservations:
                                {**visit.values(), "record": record})
             connection.execute(f"UPDATE shown SET reserved_at = :now WHERE dataset_id = :dataset AND user_id = :user AND {_LIVE}",
                                visit.values())
-            rows = connection.execute("SELECT record_id, reserved_at FROM shown WHERE dataset_id = :dataset AND user_id = :user "
-                                      "ORDER BY place", visit.values()).fetchall()
-            missing = visit.records - sum(reserved is not None for _, reserved in rows)
-            if missing > 0:
-                waiting = [record for record, reserved in rows if reserved is None]
-                self._reserve(connection, visit, waiting, rooms, most=missing)
+            waiting = [record for (record,) in connection.execute(
+                "SELECT record_id FROM shown WHERE dataset_id = :dataset AND user_id = :user AND reserved_at IS NULL "
+                "ORDER BY place", visit.values())]
+            # A few at a time: after a long page there are hundreds.
+            while waiting and (missing := visit.records - self._reserved(connection, visit)) > 0:
+                self._reserve(connection, visit, waiting[:visit.records], rooms, most=missing)
+                del waiting[:visit.records]
+
+    def _reserved(self, connection: sqlite3.Connection, visit: Visit) -> int:
+        (count,) = connection.execute("SELECT count(*) FROM shown WHERE dataset_id = :dataset AND user_id = :user "
+                                      "AND reserved_at IS NOT NULL", visit.values()).fetchone()
+        return int(count)
 
     def release(self, visit: Visit, record: str) -> None:
         """Nobody keeps the record for this person any more."""

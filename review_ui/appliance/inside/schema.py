@@ -4,12 +4,13 @@ Triggers run inside the server's own transactions, so the index can neither lag 
 rollback, and the engine's write methods have nothing to do.
 
     redpen_documents    one integer per record: the row of the text index, and the order in which records came; its status
-    redpen_answers      who has answered which document, and with which status
+    redpen_answers      who has answered which document, with which status, and the record's own
     redpen_text         FTS5, one row per record, one column per field, so that a phrase never crosses two fields and
                         "both words" may be found in two
     redpen_routes       the records whose metadata says who should review them, how soon and how often (see routing.py),
                         with the number of reviews they have
     redpen_assigned     the people and groups that a record is assigned to; none: everybody
+    redpen_counts       how many records a dataset has in each status, and how many answers of each person to them
 
 The first two repeat what the server's tables say, in the order and with the small keys that a page of a hundred thousand
 records needs.
@@ -21,10 +22,12 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-VERSION = 8
+VERSION = 9
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
+BEGUN = "(assigned OR submitted > 0)"
+"""True of a route's row when its record is assigned to somebody or has a review."""
 COLUMNS = 32
 """Fields of a dataset with a column of their own; later ones share the last."""
 
@@ -44,7 +47,7 @@ _TABLES = (
     "CREATE INDEX redpen_documents_by_chance ON redpen_documents (dataset_id, bucket, status)",
     """CREATE TABLE redpen_answers (
         dataset_id CHAR(32) NOT NULL, user_id CHAR(32) NOT NULL, document INTEGER NOT NULL, status VARCHAR NOT NULL,
-        PRIMARY KEY (dataset_id, user_id, document)) WITHOUT ROWID""",
+        record VARCHAR NOT NULL, PRIMARY KEY (dataset_id, user_id, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_answers_to_document ON redpen_answers (document, status)",
     "CREATE INDEX redpen_answers_of_user ON redpen_answers (dataset_id, user_id, status)",
     # Without it SQLite looks up one record's submitted answers among everybody's submitted answers.
@@ -52,12 +55,17 @@ _TABLES = (
     """CREATE TABLE redpen_routes (
         document INTEGER PRIMARY KEY, dataset_id CHAR(32) NOT NULL, status VARCHAR NOT NULL, priority INTEGER NOT NULL,
         wanted INTEGER, assigned INTEGER NOT NULL, submitted INTEGER NOT NULL)""",
-    # A queue is counted along the first alone.
-    "CREATE INDEX redpen_routes_of_dataset ON redpen_routes (dataset_id, status, assigned, wanted, submitted)",
+    # What is closed to somebody is counted along it: nothing else can be, but for what others hold.
+    f"""CREATE INDEX redpen_routes_begun ON redpen_routes (dataset_id, status, assigned, wanted, submitted)
+        WHERE {BEGUN}""",
     "CREATE INDEX redpen_routes_by_priority ON redpen_routes (dataset_id, priority)",
     """CREATE TABLE redpen_assigned (
         name TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (name, document)) WITHOUT ROWID""",
     "CREATE INDEX redpen_assigned_documents ON redpen_assigned (document)",
+    # Progress and totals are asked for with every page. An empty user stands for the records themselves.
+    """CREATE TABLE redpen_counts (
+        dataset_id CHAR(32) NOT NULL, user_id CHAR(32) NOT NULL, record VARCHAR NOT NULL, status VARCHAR NOT NULL,
+        number INTEGER NOT NULL, PRIMARY KEY (dataset_id, user_id, record, status)) WITHOUT ROWID""",
     # Whether a vector has changed is asked before each search for neighbours; the rows themselves are long.
     "CREATE INDEX redpen_vectors_of_setting ON vectors (vector_settings_id, updated_at)",
     f"""CREATE VIRTUAL TABLE redpen_text USING fts5({_COLUMN_NAMES}, tokenize = "unicode61 remove_diacritics 2")""",
@@ -130,7 +138,29 @@ def _counted(row: str) -> str:
         WHERE document = {document};"""
 
 
+_KEPT = {"redpen_documents": "{0}dataset_id, '', {0}status, ''",
+         "redpen_answers": "{0}dataset_id, {0}user_id, {0}record, {0}status"}
+"""What is counted: dataset, person, the record's status and the answer's."""
+_COUNTED = " UNION ALL ".join(f"SELECT {keys.format('')}, count(*) FROM {table} GROUP BY 1, 2, 3, 4"
+                              for table, keys in _KEPT.items())
+
+
+def _counting(table: str, keys: str) -> dict[str, str]:
+    """Triggers that keep the counts of a table."""
+
+    def change(row: str, by: int) -> str:
+        return f"""INSERT INTO redpen_counts VALUES ({keys.format(row)}, {by})
+                   ON CONFLICT DO UPDATE SET number = number + {by};"""
+
+    changed = "status, record" if "record" in keys else "status"
+    return {f"{table}_counted": f"AFTER INSERT ON {table} BEGIN {change('new.', 1)} END",
+            f"{table}_recounted": f"AFTER UPDATE OF {changed} ON {table} BEGIN {change('old.', -1)} {change('new.', 1)} END",
+            f"{table}_uncounted": f"AFTER DELETE ON {table} BEGIN {change('old.', -1)} END"}
+
+
 _TRIGGERS = {
+    **_counting("redpen_documents", _KEPT["redpen_documents"]),
+    **_counting("redpen_answers", _KEPT["redpen_answers"]),
     "redpen_record_added": f"""AFTER INSERT ON records BEGIN
         INSERT INTO redpen_documents (record_id, dataset_id, status) VALUES (new.id, new.dataset_id, new.status);
         INSERT INTO redpen_text (rowid, {_COLUMN_NAMES}) {_texts("document.record_id = new.id")};
@@ -150,6 +180,7 @@ _TRIGGERS = {
     "redpen_record_moved": f"""AFTER UPDATE OF status ON records WHEN old.status IS NOT new.status BEGIN
         UPDATE redpen_documents SET status = new.status WHERE record_id = new.id;
         UPDATE redpen_routes SET status = new.status WHERE document = {_DOCUMENT.format(row="new", column="id")};
+        UPDATE redpen_answers SET record = new.status WHERE document = {_DOCUMENT.format(row="new", column="id")};
     END""",
     "redpen_record_removed": f"""AFTER DELETE ON records BEGIN
         DELETE FROM redpen_answers WHERE document = {_DOCUMENT.format(row="old", column="id")};
@@ -159,8 +190,8 @@ _TRIGGERS = {
         DELETE FROM redpen_documents WHERE record_id = old.id;
     END""",
     "redpen_answer_added": f"""AFTER INSERT ON responses BEGIN
-        INSERT INTO redpen_answers (dataset_id, user_id, document, status)
-        SELECT dataset_id, new.user_id, number, new.status FROM redpen_documents WHERE record_id = new.record_id;
+        INSERT INTO redpen_answers (dataset_id, user_id, document, status, record)
+        SELECT dataset_id, new.user_id, number, new.status, status FROM redpen_documents WHERE record_id = new.record_id;
         {_counted("new")}
     END""",
     "redpen_answer_moved": f"""AFTER UPDATE OF status ON responses WHEN old.status IS NOT new.status BEGIN
@@ -174,8 +205,8 @@ _TRIGGERS = {
     END""",
 }
 _OBJECTS = {"redpen_index", "redpen_documents", "redpen_documents_of_dataset", "redpen_documents_by_chance", "redpen_answers",
-            "redpen_answers_to_document", "redpen_answers_of_user", "redpen_routes", "redpen_routes_of_dataset",
-            "redpen_routes_by_priority", "redpen_assigned", "redpen_assigned_documents", "redpen_text",
+            "redpen_answers_to_document", "redpen_answers_of_user", "redpen_routes", "redpen_routes_begun",
+            "redpen_routes_by_priority", "redpen_assigned", "redpen_assigned_documents", "redpen_counts", "redpen_text",
             "redpen_responses_of_record", "redpen_vectors_of_setting", *_TRIGGERS}
 
 
@@ -209,10 +240,17 @@ def _is_sound(connection: sqlite3.Connection, chance: Random) -> bool:
     try:
         sample = _sample(connection, chance)
         different = any(connection.execute(sql).fetchone() for sql in _differences(sample))
-        return _finds_its_words(connection, sample) and not different
+        return _finds_its_words(connection, sample) and not different and not _miscounted(connection)
     except sqlite3.DatabaseError:
         # Pages of the text index that cannot be read.
         return False
+
+
+def _miscounted(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Counts that are kept and not found, or the other way round."""
+    kept = "SELECT * FROM redpen_counts WHERE number <> 0"
+    return [row for one, other in ((_COUNTED, kept), (kept, _COUNTED))
+            for row in connection.execute(f"SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})")]
 
 
 def _sample(connection: sqlite3.Connection, chance: Random) -> str:
@@ -235,7 +273,7 @@ def _finds_its_words(connection: sqlite3.Connection, condition: str) -> bool:
 
 def disagreements(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     """Every row in which the whole index and the server's tables do not agree; none when it is sound. Takes a while."""
-    return [row for query in _differences("1") for row in connection.execute(query)]
+    return [*_miscounted(connection), *(row for query in _differences("1") for row in connection.execute(query))]
 
 
 def _differences(condition: str) -> tuple[str, ...]:
@@ -244,10 +282,11 @@ def _differences(condition: str) -> tuple[str, ...]:
     text = f"SELECT rowid, {_COLUMN_NAMES} FROM redpen_text WHERE rowid IN ({document})"
     routes = f"SELECT * FROM redpen_routes WHERE document IN ({document})"
     assigned = f"SELECT name, document FROM redpen_assigned WHERE document IN ({document})"
-    held = f"""SELECT document.record_id, answer.user_id, answer.status FROM redpen_documents AS document
+    held = f"""SELECT document.record_id, answer.user_id, answer.status, answer.record FROM redpen_documents AS document
                JOIN redpen_answers AS answer ON answer.document = document.number WHERE {condition}"""
-    given = f"""SELECT response.record_id, response.user_id, response.status FROM redpen_documents AS document
-                JOIN responses AS response ON response.record_id = document.record_id WHERE {condition}"""
+    given = f"""SELECT response.record_id, response.user_id, response.status, record.status FROM redpen_documents AS document
+                JOIN responses AS response ON response.record_id = document.record_id
+                JOIN records AS record ON record.id = document.record_id WHERE {condition}"""
     own = f"SELECT record_id, dataset_id, status FROM redpen_documents AS document WHERE {condition}"
     theirs = f"""SELECT record.id, record.dataset_id, record.status FROM records AS record
                  WHERE record.id IN (SELECT record_id FROM redpen_documents AS document WHERE {condition})"""
@@ -260,7 +299,8 @@ def _differences(condition: str) -> tuple[str, ...]:
 def _build(connection: sqlite3.Connection, tell: Tell) -> None:
     for trigger in _TRIGGERS:
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_routes", "redpen_assigned", "redpen_index"):
+    for table in ("redpen_text", "redpen_documents", "redpen_answers", "redpen_routes", "redpen_assigned", "redpen_counts",
+                  "redpen_index"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
     for index in ("redpen_responses_of_record", "redpen_vectors_of_setting"):
         connection.execute(f"DROP INDEX IF EXISTS {index}")
@@ -268,12 +308,13 @@ def _build(connection: sqlite3.Connection, tell: Tell) -> None:
         connection.execute(statement)
     connection.execute("""INSERT INTO redpen_documents (record_id, dataset_id, status)
                           SELECT id, dataset_id, status FROM records ORDER BY inserted_at, rowid""")
-    connection.execute("""INSERT INTO redpen_answers (dataset_id, user_id, document, status)
-                          SELECT document.dataset_id, response.user_id, document.number, response.status
+    connection.execute("""INSERT INTO redpen_answers (dataset_id, user_id, document, status, record)
+                          SELECT document.dataset_id, response.user_id, document.number, response.status, document.status
                           FROM responses AS response
                           JOIN redpen_documents AS document ON document.record_id = response.record_id""")
     connection.execute(f"INSERT INTO redpen_routes {_routes('1')}")
     connection.execute(f"INSERT INTO redpen_assigned {_assignments('1')}")
+    connection.execute(f"INSERT INTO redpen_counts {_COUNTED}")
     (last,) = connection.execute("SELECT max(number) FROM redpen_documents").fetchone()
     for first in range(1, (last or 0) + 1, BATCH):
         condition = f"document.number BETWEEN {first} AND {first + BATCH - 1}"

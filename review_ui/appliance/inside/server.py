@@ -35,7 +35,7 @@ def main() -> None:
     # Importing the server builds its app, so everything it reads is set by now.
     from argilla_server import app
 
-    from . import durability, engine, interrupted, owner, repairs, rules, schema, trimming
+    from . import durability, engine, interrupted, owner, remembering, repairs, rules, schema, trimming
 
     repairs.read_records_with_vectors()
     database = home / "argilla.db"
@@ -46,6 +46,7 @@ def main() -> None:
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
+    remembering.install()
     if routed:
         engine.route(home)
     _extend(app, home, passwords=json.loads(arguments.passwords) if arguments.passwords else None)

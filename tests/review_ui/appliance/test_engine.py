@@ -223,3 +223,13 @@ def test_changed_and_deleted_records_change_what_is_found(desk: Desk) -> None:
     assert desk.search(dataset, query=text("something")) == (["r0"], 1)
     assert desk.search(dataset, query=text("number0 | number1")) == ([], 0)
     desk.call("DELETE", f"datasets/{dataset.id}")
+
+
+def test_who_has_left_a_workspace_sees_none_of_it_from_then_on(desk: Desk) -> None:
+    dataset = desk.dataset(rows(3))
+    person = desk.reviewer(dataset)
+    assert person.search()[1] == 3
+    me = person.call("GET", "me")["id"]
+    desk.call("DELETE", f"workspaces/{dataset.workspace}/users/{me}")
+    answer = person.ask("POST", f"me/datasets/{dataset.id}/records/search", json={})
+    assert answer.status_code == 403

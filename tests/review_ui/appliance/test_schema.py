@@ -117,6 +117,22 @@ def test_answers_and_statuses_follow_the_servers_tables(connection: sqlite3.Conn
     assert answers() == []
 
 
+def test_records_and_answers_are_counted_by_status(connection: sqlite3.Connection) -> None:
+    def counts() -> set[tuple[str, str, str, int]]:
+        return set(connection.execute("SELECT user_id, record, status, number FROM redpen_counts WHERE number <> 0"))
+
+    for id in ("r1", "r2", "r3"):
+        add(connection, id, prompt="x")
+    connection.execute("INSERT INTO responses (user_id, record_id, status) VALUES ('u', 'r1', 'draft'), ('u', 'r2', 'submitted')")
+    assert counts() == {("", "pending", "", 3), ("u", "pending", "draft", 1), ("u", "pending", "submitted", 1)}
+    connection.execute("UPDATE records SET status = 'completed' WHERE id = 'r2'")
+    connection.execute("UPDATE responses SET status = 'discarded' WHERE record_id = 'r1'")
+    assert counts() == {("", "pending", "", 2), ("", "completed", "", 1), ("u", "pending", "discarded", 1),
+                        ("u", "completed", "submitted", 1)}
+    connection.execute("DELETE FROM records WHERE id IN ('r1', 'r2')")
+    assert counts() == {("", "pending", "", 1)}
+
+
 def test_routes_follow_the_metadata_and_the_reviews(connection: sqlite3.Connection, path: Path) -> None:
     def routes() -> list[tuple[int, int | None, int, int]]:
         return connection.execute("SELECT priority, wanted, assigned, submitted FROM redpen_routes").fetchall()
@@ -187,6 +203,8 @@ def test_how_far_an_index_is_is_told(path: Path) -> None:
                                     "UPDATE redpen_text SET c3 = 'other' WHERE rowid = 1", "DELETE FROM redpen_routes",
                                     "UPDATE redpen_answers SET status = 'draft'",
                                     "UPDATE redpen_documents SET status = 'completed'",
+                                    "UPDATE redpen_counts SET number = 7", "DELETE FROM redpen_counts WHERE user_id = ''",
+                                    "UPDATE redpen_answers SET record = 'completed'",
                                     "UPDATE redpen_routes SET submitted = 0", "UPDATE redpen_assigned SET name = 'bo'",
                                     "UPDATE redpen_text_data SET block = x'00' WHERE id > 10"])
 def test_a_damaged_index_is_built_anew(connection: sqlite3.Connection, path: Path, damage: str) -> None:
