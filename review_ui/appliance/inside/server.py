@@ -9,11 +9,12 @@ import os
 import secrets
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import revisions, stand_ins
+from . import interrupted, revisions, rules, schema, stand_ins
 from .secrets import secret_key
 
 if TYPE_CHECKING:
@@ -27,27 +28,29 @@ def main() -> None:
     arguments = _arguments()
     home = Path(arguments.home)
     configure(home, url=arguments.url, redis=arguments.redis)
+    threads = ThreadPoolExecutor(1)
+    database = home / "argilla.db"
+    # SQLite looks at the index on the other core while Python imports the server on this one.
+    checked = None if is_behind(database) else threads.submit(_check, home)
     from . import driver
     from .database import FLUSHED_AT_RESPONSE, configure_connections
 
     driver.install()
     configure_connections(FLUSHED_AT_RESPONSE)
     # Importing the server builds its app, so everything it reads is set by now.
-    from argilla_server import app
+    with stand_ins.without_hashing():
+        from argilla_server import app
 
-    from . import durability, engine, interrupted, owner, remembering, repairs, rules, schema, trimming
+    from . import durability, engine, owner, remembering, repairs, trimming
 
     repairs.read_records_with_vectors()
-    database = home / "argilla.db"
     migrate(database)
-    schema.ensure(str(database), tell=partial(_tell, home / "run" / "indexing"), seed=secrets.token_hex(8))
-    routed = rules.RulesFile(home).exists()
-    interrupted.finish(database, routed=routed)
+    (checked or threads.submit(_check, home)).result()
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
     remembering.install()
-    if routed:
+    if rules.RulesFile(home).exists():
         engine.route(home)
     _extend(app, home, passwords=json.loads(arguments.passwords) if arguments.passwords else None)
     durability.fold_log(database)
@@ -70,6 +73,13 @@ def _extend(app: FastAPI, home: Path, *, passwords: dict[str, Any] | None) -> No
     answers.mount(Readers(str(database)))
     adding.mount()
     pages.mount(app)
+
+
+def _check(home: Path) -> None:
+    """Make the index agree with the records, and each record's status with its answers."""
+    database = home / "argilla.db"
+    schema.ensure(str(database), tell=partial(_tell, home / "run" / "indexing"), seed=secrets.token_hex(8))
+    interrupted.finish(database, routed=rules.RulesFile(home).exists())
 
 
 def _tell(path: Path, done: int, total: int) -> None:
@@ -107,14 +117,19 @@ def configure(home: Path, *, url: str, redis: str) -> None:
     stand_ins.without_hub()
 
 
-def migrate(database: Path) -> None:
-    """Bring the tables to this server's version. Alembic is used directly: the server's own command line does not run
-    with a current click. Exits when the database is of a newer server."""
+def is_behind(database: Path) -> bool:
+    """Whether its tables are an older server's, or not there yet. Exits when they are a newer server's."""
     at, migrations = revisions.of_database(database), revisions.known()
     if at is not None and at not in migrations:
         sys.exit(f"{database} was last used by a newer Argilla server (its migration {at} is unknown to this one). Nothing was "
                  "changed. Use the newer Redpen again, or restore an older backup with `redpen server restore`.")
-    if at == revisions.newest(migrations):
+    return at != revisions.newest(migrations)
+
+
+def migrate(database: Path) -> None:
+    """Bring the tables to this server's version. Alembic is used directly: the server's own command line does not run
+    with a current click. Exits when they are a newer server's."""
+    if not is_behind(database):
         return
     from alembic import command
     from alembic.config import Config
@@ -125,9 +140,8 @@ def migrate(database: Path) -> None:
 
 def _settle_memory() -> None:
     """What was imported stays for good, so the collector need not look at it with every few requests."""
-    gc.enable()
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
 
 

@@ -83,6 +83,7 @@ def _nothing(connection: sqlite3.Connection, settings_id: UUID) -> _Table:
 def _load(connection: sqlite3.Connection, settings_id: UUID, stamp: tuple[Any, ...], known: _Table) -> _Table:
     """The known vectors and the newer ones. Rows are read one by one: as JSON they take twenty times the memory."""
     import numpy
+    from pydantic_core import from_json
 
     rows = connection.execute(
         """SELECT document.number, vector.value FROM vectors AS vector
@@ -94,7 +95,7 @@ def _load(connection: sqlite3.Connection, settings_id: UUID, stamp: tuple[Any, .
     numbers_V[:before], unit_VD[:before] = known.numbers_V, known.unit_VD
     count = before
     for number, value in rows:
-        vector_D = numpy.fromstring(value.strip("[] "), sep=",", dtype=numpy.float32)
+        vector_D = numpy.asarray(from_json(value), dtype=numpy.float32)
         if len(vector_D) == dimensions:
             numbers_V[count], unit_VD[count] = number, vector_D / (numpy.linalg.norm(vector_D) or 1.0)
             count += 1

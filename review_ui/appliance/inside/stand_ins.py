@@ -7,11 +7,15 @@ The Elasticsearch and OpenSearch engines bring two client libraries that would n
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 _HUB = "argilla_server.contexts.hub"
+_NOBODYS = b"$2b$12$wjfU5YRvHG37nBBjAKbaKuccBytnZbZLxABAjS9J.1q6kRkjKOsD."
+"""bcrypt at the cost of 12 that the server uses."""
 
 
 def without_search_clusters() -> None:
@@ -25,6 +29,19 @@ def without_hub() -> None:
     _stand_in(_HUB, "HubDataset", "HubDatasetExporter")
     for name in ("HubDataset", "HubDatasetExporter"):
         setattr(sys.modules[_HUB], name, _made_late(name))
+
+
+@contextmanager
+def without_hashing() -> Iterator[None]:
+    """While argilla-server is imported: it hashes a password then, which takes a quarter of a second, to have something that
+    it can compare with when somebody unknown signs in. Any hash of the same cost does."""
+    import bcrypt
+
+    original, bcrypt.hashpw = bcrypt.hashpw, lambda _password, _salt: _NOBODYS
+    try:
+        yield
+    finally:
+        bcrypt.hashpw = original
 
 
 def _made_late(name: str) -> type:
