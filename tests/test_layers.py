@@ -53,7 +53,7 @@ ORDER = {
 INSIDE = "review_ui.appliance.inside"
 """Runs in the appliance's own environment: its own program, with rules of its own."""
 OF_THE_SERVER = {"sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "numpy", "rq", "redis", "pydantic", "pydantic_core",
-                 "bcrypt"}
+                 "bcrypt", "brotli_asgi"}
 """What argilla_server itself is made of, and so is there in its environment."""
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "argilla", "mlflow", "accelerate", "bitsandbytes", "evaluate",
          "pandas", "vllm", "gguf", "rouge_score", "scipy", "spacy", "presidio_analyzer", "tldextract", "rensa",

@@ -120,6 +120,9 @@ class _Pull:
         deleted there, or cannot be told apart."""
         if known.at is None or known.submitted is None or known.unknown or known.state["rubric"] != state["rubric"]:
             return None
+        if dataset.active_at < datetime.fromisoformat(known.state["active_at"]):
+            # The server's clock was set back: what changed since then looks older than the last pull.
+            return None
         pages = self._desk.answers(dataset, since=known.at - OVERLAP)
         if pages is None:
             return None

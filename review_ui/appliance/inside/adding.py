@@ -2,12 +2,12 @@
 
 The server's own route makes an object of every record, reads it back twice and answers with all of it. Here the same
 validation is followed by one statement for the records and one for their suggestions, and the answer is their ids. Records
-that are there already, by their external id, are left as they are. One transaction takes SQLite's write lock for some tens
-of milliseconds, so people's saves go on in between.
+that are there already, by their external id, are left as they are. People's saves go on in between.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -27,7 +27,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from .courtesy import give_way, handfuls
 from .database import WRITE_LOCK
+
+HANDFUL = 100
+"""Records stored in one transaction: it holds SQLite's write lock for some tens of milliseconds."""
 
 _LOADED = (Dataset.fields, Dataset.questions, Dataset.metadata_properties, Dataset.vectors_settings)
 
@@ -43,10 +47,18 @@ async def add(dataset_id: UUID, records: RecordsBulkUpsert, db: Annotated[AsyncS
     dataset = await Dataset.get_or_raise(db, dataset_id, options=[selectinload(part) for part in _LOADED])
     await authorize(user, DatasetPolicy.upsert_records(dataset))
     await _validate(records, dataset)
+    stored: dict[str, UUID] = {}
+    for items in handfuls(records.items, HANDFUL):
+        await give_way()
+        stored |= await _store(db, dataset_id, items)
+    return {"records": stored}
+
+
+async def _store(db: AsyncSession, dataset_id: UUID, items: Sequence[Any]) -> dict[str, UUID]:
     # Before it is asked which are there, so that two requests with the same records make each once.
     await db.execute(WRITE_LOCK)
-    found = await _ids(db, dataset_id, [str(item.external_id) for item in records.items])
-    new = {str(item.external_id): item for item in records.items if item.external_id not in found}
+    found = await _ids(db, dataset_id, [str(item.external_id) for item in items])
+    new = {str(item.external_id): item for item in items if item.external_id not in found}
     ids = {name: uuid4() for name in new}
     if new:
         await db.execute(insert(Record), [_record(item, ids[name], dataset_id) for name, item in new.items()])
@@ -55,7 +67,7 @@ async def add(dataset_id: UUID, records: RecordsBulkUpsert, db: Annotated[AsyncS
         await db.execute(insert(Suggestion), suggestions)
     await db.commit()
     await _notify(db, list(ids.values()))
-    return {"records": {**found, **ids}}
+    return {**found, **ids}
 
 
 async def _validate(records: RecordsBulkUpsert, dataset: Dataset) -> None:

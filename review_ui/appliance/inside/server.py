@@ -41,7 +41,7 @@ def main() -> None:
     with stand_ins.without_hashing():
         from argilla_server import app
 
-    from . import durability, engine, owner, remembering, repairs, trimming
+    from . import courtesy, durability, engine, owner, remembering, repairs, trimming
 
     repairs.read_records_with_vectors()
     migrate(database)
@@ -50,6 +50,7 @@ def main() -> None:
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
     remembering.install()
+    courtesy.install()
     if rules.RulesFile(home).exists():
         engine.route(home)
     _extend(app, home, passwords=json.loads(arguments.passwords) if arguments.passwords else None)
@@ -60,13 +61,14 @@ def main() -> None:
 
 def _extend(app: FastAPI, home: Path, *, passwords: dict[str, Any] | None) -> None:
     """What the stock server lacks: middleware, of which the last added is asked first, and routes."""
-    from . import adding, answers, bodies, durability, full_disk, health, pages, signing_in
+    from . import adding, answers, bodies, courtesy, durability, full_disk, health, pages, signing_in
     from .database import Readers
 
     database = home / "argilla.db"
     app.add_middleware(durability.AcknowledgeDurably, flusher=durability.Flusher(database))
     app.add_middleware(bodies.RefuseWhatCannotBeKept)
     app.add_middleware(pages.SafeHeaders)
+    app.add_middleware(courtesy.CountWaiting)
     signing_in.guard(app, passwords)
     health.mount(app, database)
     full_disk.mount(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -84,6 +85,17 @@ def test_a_changed_answer_is_a_new_version(store: Store, desk: DeskInMemory, rat
     assert told(pull(desk, store, a_rubric())) == (0, 1, 0)
     assert [(rating.version, rating.answer) for rating in store.ratings()] == [(1, a_rate_answer()), (2, WRONG)]
     assert [rating.version for rating in store.live_ratings()] == [2]
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-3), timedelta(days=400)])
+def test_a_server_whose_clock_jumps_keeps_no_change_from_the_store(store: Store, desk: DeskInMemory, rated: ReviewItem,
+                                                                  jump: timedelta) -> None:
+    desk.now += jump
+    desk.submit("sim-anna", rated, WRONG)
+    assert told(pull(desk, store, a_rubric())) == (0, 1, 0)
+    desk.now -= jump
+    desk.submit("sim-anna", rated, a_rate_answer())
+    assert told(pull(desk, store, a_rubric())) == (0, 1, 0)
 
 
 def test_the_same_answer_submitted_again_is_no_new_version(store: Store, desk: DeskInMemory, rated: ReviewItem) -> None:

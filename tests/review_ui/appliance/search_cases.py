@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from review_ui.appliance import environment, supervisor
 from tests.review_ui.appliance.desk import Dataset, Desk, Reviewer
-from tests.review_ui.appliance.search_model import Answer, Row, Suggestion, found
+from tests.review_ui.appliance.search_model import Answer, Row, Suggestion, found, nearest
+from tests.review_ui.appliance.work_model import Worker, asks_for_work
 
 WORDS = ("red", "Red", "RED", "reed", "green", "apple", "Äpfel", "apfel", "größe", "Grosse", "café", "CAFE", "naïve", "don't",
          "don", "example.com", "3.14", "v2", "2026", "cross-check", "foo_bar", "Łódź", "łodz", "ñandú", "Ωmega", "ωmega",
@@ -25,11 +27,15 @@ WORDS = ("red", "Red", "RED", "reed", "green", "apple", "Äpfel", "apfel", "grö
 TOPICS = ("law", "medicine", "Law", "10", "9", "ärzte", "")
 LABELS = ("correct", "wrong", "unclear")
 STATUSES = ("submitted", "draft", "discarded")
+DIRECTIONS = tuple([round(math.cos(angle), 6), round(math.sin(angle), 6)] for angle in (0.1, 0.9, 1.7, 2.3, 3.3, 4.1, 5.0, 5.9))
+"""Vectors of length one, so far from each other that no two scores are the same but of equal ones."""
 
 
-def items(chance: Random, count: int, *, questions: Mapping[str, str], users: Sequence[str]) -> list[dict[str, Any]]:
-    """Records as the API takes them, with suggestions and responses."""
-    return [{"external_id": f"r{number}", "fields": _fields(chance), "metadata": _metadata(chance),
+def items(chance: Random, count: int, *, questions: Mapping[str, str], users: Sequence[str],
+          names: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Records as the API takes them, with suggestions, responses and vectors; with names of people most have a route."""
+    return [{"external_id": f"r{number}", "fields": _fields(chance), "metadata": _metadata(chance) | _route(chance, names),
+             "vectors": {"meaning": chance.choice(DIRECTIONS)} if chance.random() < 0.8 else {},
              "suggestions": [{"question_id": questions[name], **one} for name, one in _suggestions(chance).items()],
              "responses": [_response(chance, user) for user in users if chance.random() < 0.4]} for number in range(count)]
 
@@ -52,6 +58,14 @@ def _metadata(chance: Random) -> dict[str, Any]:
     every = {"topic": chance.choice([*TOPICS, list(chance.sample(TOPICS, 2))]), "length": chance.randint(-3, 3),
              "share": chance.choice((0.0, -0.5, 0.25, 1e-9, 1e12, 3.0))}
     return {name: value for name, value in every.items() if chance.random() < 0.7}
+
+
+def _route(chance: Random, names: Sequence[str]) -> dict[str, Any]:
+    if not names:
+        return {}
+    every = {"redpen_assigned": chance.sample(names, chance.randint(1, 2)), "redpen_priority": chance.choice((-1, 0, 5, 50)),
+             "redpen_reviews_wanted": chance.randint(1, 3)}
+    return {name: value for name, value in every.items() if chance.random() < 0.4}
 
 
 def _suggestions(chance: Random) -> dict[str, dict[str, Any]]:
@@ -77,7 +91,7 @@ def _response(chance: Random, user: str) -> dict[str, Any]:
 
 def rows_of(desk: Desk, dataset: Dataset) -> list[Row]:
     """The records as the server holds them, in the order in which they were added."""
-    everything = {"include": "responses,suggestions", "limit": 1000}
+    everything = {"include": "responses,suggestions,vectors", "limit": 1000}
     listed = desk.call("GET", f"datasets/{dataset.id}/records", params=everything)["items"]
     names = {id: name for name, id in dataset.questions.items()}
     return sorted((_row(one, names) for one in listed), key=lambda row: int(row.name[1:]))
@@ -91,7 +105,7 @@ def _row(one: Mapping[str, Any], names: Mapping[str, str]) -> Row:
     at, changed = (datetime.fromisoformat(one[name]).replace(tzinfo=UTC) for name in ("inserted_at", "updated_at"))
     return Row(one["external_id"], one["id"], {name: list(_leaves(value)) for name, value in one["fields"].items()
                                                if value is not None and name != "picture"},
-               one["metadata"] or {}, suggestions, answers, one["status"], at, changed)
+               one["metadata"] or {}, suggestions, answers, one["status"], at, changed, one["vectors"].get("meaning"))
 
 
 def _leaves(value: Any, key: str = "", *, custom: bool | None = None) -> Iterator[str]:
@@ -179,6 +193,10 @@ keys = st.tuples(st.sampled_from((
         lambda parts: {"scope": parts[0], "order": parts[1]})
 
 
+neighbours = st.fixed_dictionaries({"name": st.just("meaning"), "order": st.sampled_from(("most_similar", "least_similar")),
+                                    "value": st.sampled_from(DIRECTIONS).map(lambda one: [one[0] + 0.03, one[1] - 0.02])})
+
+
 def bodies(rows: Sequence[Row]) -> st.SearchStrategy[dict[str, Any]]:
     """Search bodies: any of a text, up to three filters, and up to three keys of order."""
     return st.fixed_dictionaries({}, optional={
@@ -243,11 +261,31 @@ class Both:
         assert {counted for _, counted in pages} == {total}
         return total
 
+    def agree_on_neighbours(self, body: Mapping[str, Any], *, user: str | None, limit: int) -> None:
+        """Raises AssertionError unless both find the same of those that the rest of the body finds, in one order."""
+        expected = nearest(found(self.rows, body, user=user), body["query"]["vector"])[:limit]
+        assert self.door.ask(body, user=user, limit=limit) == ([row.id for row in expected], len(expected))
 
-def populated(desk: Desk, *, seed: int, count: int) -> tuple[Dataset, list[Row], list[Reviewer]]:
+    def agree_on_work(self, body: Mapping[str, Any], person: Worker, *, size: int) -> None:
+        """The same of a routed dataset, of which a person sees a part, and their work in the order of its priority."""
+        expected = [row for row in found(self.rows, body, user=person.id) if person.sees(row, body)]
+        ids, total = self.door.ask(body, user=person.id)
+        rows = {row.id: row for row in self.rows}
+        assert sorted(ids) == sorted(row.id for row in expected)
+        assert total == len(expected)
+        if asks_for_work(body) and "query" not in body and "sort" not in body:
+            keys = [person.order(rows[id]) for id in ids]
+            assert keys == sorted(keys, reverse=True)
+        pages = [self.door.ask(body, user=person.id, limit=size, offset=offset) for offset in range(0, total + size, size)]
+        assert [id for page, _ in pages for id in page] == ids
+        assert {counted for _, counted in pages} == {total}
+
+
+def populated(desk: Desk, *, seed: int, count: int, routed: bool = False) -> tuple[Dataset, list[Row], list[Reviewer]]:
     """A dataset of so many records, as the model and the server have them, and its three reviewers."""
     dataset = desk.dataset(wanted=2)
     people = [desk.reviewer(dataset) for _ in range(3)]
     users = [person.call("GET", "me")["id"] for person in people]
-    desk.add(dataset, items(Random(seed), count, questions=dataset.questions, users=users))
+    names = [*(person.name for person in people), "group:doctors", "nobody"] if routed else []
+    desk.add(dataset, items(Random(seed), count, questions=dataset.questions, users=users, names=names))
     return dataset, rows_of(desk, dataset), people

@@ -6,6 +6,7 @@ Slow and simple on purpose, and shares no code with the engine. Where the engine
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class Row:
     status: str
     inserted_at: datetime
     updated_at: datetime
+    vector: Sequence[float] | None
 
 
 def found(rows: Sequence[Row], body: Mapping[str, Any], *, user: str | None) -> list[Row]:
@@ -62,6 +64,17 @@ def found(rows: Sequence[Row], body: Mapping[str, Any], *, user: str | None) -> 
     for key in reversed(body.get("sort") or ()):
         kept = _sorted(kept, key, user=user)
     return kept
+
+
+def nearest(rows: Sequence[Row], asked: Mapping[str, Any]) -> list[Row]:
+    """Those with a vector, by the cosine to the one that is asked for; equal ones stand as they stood."""
+    sign = -1 if asked["order"] == "least_similar" else 1
+
+    def cosine(row: Row) -> float:
+        assert row.vector is not None
+        return sum(one * other for one, other in zip(row.vector, asked["value"], strict=True)) / math.hypot(*row.vector)
+
+    return sorted((row for row in rows if row.vector is not None), key=lambda row: -sign * cosine(row))
 
 
 # -- text

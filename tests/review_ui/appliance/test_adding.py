@@ -80,3 +80,36 @@ def test_a_webhook_hears_of_each_record(desk: Desk, dataset: Dataset) -> None:
         assert put(desk, dataset, items(42)[40:]).status_code == 200
     finally:
         desk.call("DELETE", f"webhooks/{made['id']}")
+
+
+def log(desk: Desk, dataset: Dataset, rows: list[dict[str, Any]]) -> httpx.Response:
+    """As the SDK does."""
+    return desk.ask("PUT", f"datasets/{dataset.id}/records/bulk", json={"items": rows})
+
+
+def test_many_records_of_one_request_come_back_in_their_order(desk: Desk) -> None:
+    dataset = desk.dataset()
+    assert [item["external_id"] for item in log(desk, dataset, items(100)).json()["items"]] == [f"r{n}" for n in range(100)]
+    again = log(desk, dataset, items(150, fields={"prompt": "changed"})).json()
+    assert len(again["items"]) == 150
+    assert desk.search(dataset, query=text("changed"))[1] == 150
+
+
+def test_of_a_request_with_a_mistake_at_its_end_nothing_is_stored(desk: Desk) -> None:
+    dataset = desk.dataset()
+    answer = log(desk, dataset, [*items(80), {"external_id": "last", "fields": {"other": "x"}}])
+    assert (answer.status_code, "position 80" in answer.text) == (422, True)
+    assert desk.search(dataset)[1] == 0
+
+
+def test_an_answer_is_saved_while_a_request_stores_many_records(desk: Desk) -> None:
+    dataset = desk.dataset()
+    record = desk.add(dataset, [{"external_id": "old", "fields": {"prompt": "x"}}])[0]
+    person = desk.reviewer(dataset)
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(log, desk, dataset, items(500))
+        while desk.search(dataset, limit=1)[1] < 2:
+            assert not storing.done(), "the first records are seen before the last are stored"
+        person.answer(record)
+        assert not storing.done(), "an answer goes first"
+        assert storing.result().status_code == 200
