@@ -138,6 +138,9 @@ class DeskInMemory:
         self._reach()
         return len(self.held[dataset.name][1])
 
+    def waiting(self, dataset: Dataset) -> None:
+        self._reach()
+
     def progress(self, dataset: Dataset) -> Progress:
         self._reach()
         held = list(self.held[dataset.name][1].values())

@@ -157,6 +157,11 @@ class ArgillaDesk:
         """Records in a dataset."""
         return int(self._server.send("GET", f"datasets/{dataset.id}/progress")["total"])
 
+    def waiting(self, dataset: Dataset) -> dict[str, int] | None:
+        """Records that each person may review now, by user name; None unless Redpen's own appliance routes records."""
+        found = self._server.send("GET", f"redpen/datasets/{dataset.id}/waiting", missing_is_none=True)
+        return None if found is None else dict(found)
+
     def progress(self, dataset: Dataset) -> Progress:
         """How far a dataset is."""
         counted = self._server.send("GET", f"datasets/{dataset.id}/progress")

@@ -155,3 +155,6 @@ class Desk(Protocol):
 
     def progress(self, dataset: Dataset) -> Progress:
         """How far a dataset is."""
+
+    def waiting(self, dataset: Dataset) -> dict[str, int] | None:
+        """Records that each person may review now, by user name; None where everybody may review everything."""

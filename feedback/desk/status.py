@@ -31,7 +31,7 @@ class ReviewerStatus(Strict):
     simulated: bool
     submitted: int
     waiting: int
-    """Records that wait for reviews and that this person has neither submitted nor set aside."""
+    """Records that wait for reviews, that this person may review and has neither submitted nor set aside."""
     unfinished: int
     """Drafts and discarded answers on records that wait."""
 
@@ -60,6 +60,7 @@ def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStat
         raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
     found = {dataset.name: dataset for dataset in desk.datasets().values() if dataset.ready and is_review_dataset(dataset.name)}
     counted = {name: desk.progress(dataset) for name, dataset in found.items()}
+    waiting = {name: desk.waiting(dataset) for name, dataset in found.items()}
     people = sorted(desk.reviewers() | {user for one in counted.values() for user in one.users})
     there = {dataset.id for dataset in found.values()}
     shown = {item_id for item_id, records in store.pushed().items() if any(one.split("/")[0] in there for one in records)}
@@ -67,7 +68,7 @@ def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStat
     missing = sum(dataset.reviews_missing for dataset in datasets)
     by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
     return DeskStatus(workspace=desk.workspace, datasets=datasets,
-                      reviewers=tuple(_reviewer(name, list(counted.values())) for name in people),
+                      reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
                       unpushed=sum(item.id not in shown for item in items),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))
@@ -79,11 +80,14 @@ def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:
                          reviews_missing=progress.reviews_wanted - given)
 
 
-def _reviewer(name: str, progresses: list[Progress]) -> ReviewerStatus:
-    nothing = Counts(0, 0, 0)
-    counts = [progress.users.get(name, nothing) for progress in progresses]
-    touched = sum(one.submitted_on_pending + one.unfinished_on_pending for one in counts)
+def _reviewer(name: str, datasets: list[tuple[Progress, dict[str, int] | None]]) -> ReviewerStatus:
+    counts = [progress.users.get(name, Counts(0, 0, 0)) for progress, _ in datasets]
+    waiting = [_untouched(progress, own) if routed is None else routed.get(name, 0)
+               for (progress, routed), own in zip(datasets, counts, strict=True)]
     return ReviewerStatus(name=name, simulated=is_simulated(name),
                           submitted=sum(one.submitted_on_pending + one.submitted_on_completed for one in counts),
-                          waiting=sum(progress.pending for progress in progresses) - touched,
-                          unfinished=sum(one.unfinished_on_pending for one in counts))
+                          waiting=sum(waiting), unfinished=sum(one.unfinished_on_pending for one in counts))
+
+
+def _untouched(progress: Progress, counts: Counts) -> int:
+    return progress.pending - counts.submitted_on_pending - counts.unfinished_on_pending

@@ -12,21 +12,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from argilla_server.api.policies.v1 import DatasetPolicy, RecordPolicy
+from argilla_server.api.policies.v1 import DatasetPolicy, RecordPolicy, authorize
 from argilla_server.api.routes import api_v1
 from argilla_server.contexts import datasets, distribution, records
+from argilla_server.database import get_async_db
 from argilla_server.enums import RecordStatus
 from argilla_server.errors import ForbiddenOperationError
 from argilla_server.errors.future import NotUniqueError
-from argilla_server.models import Record, Response, User
+from argilla_server.models import Dataset, Record, Response, User
 from argilla_server.search_engine import SearchEngine
+from argilla_server.security import auth
+from fastapi import Depends, Security
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from . import routing
 from .database import WRITE_LOCK, Readers
-from .queue import searcher
+from .queue import Queue, searcher
 from .replacing import replace
 from .schema import WANTED
 
@@ -51,12 +56,22 @@ class Gate:
         replace(datasets.delete_response, self._deleting)
         replace(datasets.get_user_dataset_metrics, self._counting)
         api_v1.add_api_route("/redpen/routing", self._describe, methods=["GET"], include_in_schema=False)
+        api_v1.add_api_route("/redpen/datasets/{dataset_id}/waiting", self._waiting, methods=["GET"], include_in_schema=False)
 
     async def _describe(self) -> dict[str, Any]:
         """How a client sees that this server routes records."""
         rules = self._routes.rules
         return {"version": 1, "reserve_seconds": rules.reserve_seconds, "reserve_records": rules.reserve_records,
                 "groups": sorted(rules.groups)}
+
+    async def _waiting(self, dataset_id: UUID, db: Annotated[AsyncSession, Depends(get_async_db)],
+                       user: Annotated[User, Security(auth.get_current_user)]) -> dict[str, int]:
+        """How many records that want reviews each person may review, by user name; for owners and admins."""
+        dataset = await Dataset.get_or_raise(db, dataset_id)
+        await authorize(user, DatasetPolicy.list_records_with_all_responses(dataset))
+        people = await db.execute(select(User.username, User.id))
+        return {name: await Queue(self._readers, self._routes, dataset, user=id.hex, pending=True).size(RecordStatus.pending)
+                for name, id in people}
 
     def _guarded(self, policy: Callable[[Record], Any]) -> Callable[[Record], Any]:
         def guard(record: Record) -> Any:

@@ -14,6 +14,7 @@ from uuid import UUID
 from argilla_server.search_engine import (
     AndFilter,
     Filter,
+    RecordFilterScope,
     ResponseFilterScope,
     SearchResponseItem,
     SearchResponses,
@@ -110,11 +111,12 @@ class Queue:
         items = [item for item in served.items if item.record_id.hex not in lost]
         return SearchResponses(items=items, total=served.total - len(served.items) + len(items))
 
-    async def size(self) -> int:
-        """How many records wait for this person, whoever they are reserved for."""
-        everything = matching(self._dataset, query=None, filter=None)
-        assert everything is not None
-        new = everything.and_only(not_answered(self._dataset.id, self._user))
+    async def size(self, *statuses: str) -> int:
+        """How many records wait for this person, whoever they are reserved for; only those of these statuses, if any."""
+        status = TermsFilter(RecordFilterScope("status"), list(statuses)) if statuses else None
+        found = matching(self._dataset, query=None, filter=status)
+        assert found is not None
+        new = found.and_only(not_answered(self._dataset.id, self._user))
 
         def count(connection: sqlite3.Connection) -> int:
             return self._count(connection, new, self._routes.person(connection, self._user), taken=set())

@@ -92,6 +92,8 @@ def test_a_desk_with_routing_from_setup_to_the_ratings(
     other = next(item for item in store.items() if item.queue == "rate" and item.id not in {one.id, two.id})
     router.assign(store, {other.id: ("group:doctors",)})
     assert [people[name].get(f"/records/{record_of(store, other)}").status_code for name in ("ana", "bo")] == [200, 403]
+    # Four records want reviews, one of them only ana's.
+    assert {one.name: one.waiting for one in status(routed, store).reviewers if one.name in people} == {"ana": 4, "bo": 3}
     router.assign(store, {other.id: ()})
     assert people["bo"].get(f"/records/{record_of(store, other)}").status_code == 200
     assert pull(routed, store, a_rubric()).new == 4
