@@ -22,7 +22,9 @@ import sqlite3
 from collections.abc import Callable
 from random import Random
 
-VERSION = 9
+from .text_query import ALONE
+
+VERSION = 10
 """Raised when the tables or triggers change; an index of another version is dropped and built anew."""
 ASSIGNED, PRIORITY, WANTED = "redpen_assigned", "redpen_priority", "redpen_reviews_wanted"
 """Metadata that routes a record: names of people and `group:NAME`; a number, highest first; reviews wanted, 1 or more."""
@@ -72,6 +74,22 @@ _TABLES = (
 )
 
 
+_PIECE = 256
+"""Characters of a text that are looked at one by one: SQLite finds the n-th by counting from the first."""
+
+
+def _spaced(text: str) -> str:
+    """SQL for a text in which every character that is a word by itself (text_query.py) stands by itself."""
+    pieces = f"'[' || substr(replace(hex(zeroblob((length({text}) + {_PIECE - 1}) / {_PIECE})), '00', ',0'), 2) || ']'"
+    return f"""
+        CASE WHEN {text} GLOB '*[{ALONE}]*' AND instr({text}, char(0)) = 0 THEN (
+            SELECT group_concat(CASE WHEN one GLOB '[{ALONE}]' THEN ' ' || one || ' ' ELSE one END, '') FROM (
+                SELECT substr(piece.text, 1 + place.key, 1) AS one
+                FROM (SELECT substr({text}, 1 + {_PIECE} * key, {_PIECE}) AS text FROM json_each({pieces}) LIMIT -1) AS piece
+                CROSS JOIN json_each('[{", ".join(_PIECE * "0")}]') AS place))
+        ELSE {text} END"""
+
+
 def _texts(condition: str) -> str:
     """SQL for the index rows of the documents that meet the condition.
 
@@ -81,6 +99,7 @@ def _texts(condition: str) -> str:
     picked = ", ".join(f"max(CASE found.place WHEN {number} THEN found.words END)" for number in range(COLUMNS))
     return f"""
         SELECT document.number, {picked} FROM redpen_documents AS document LEFT JOIN (
+            SELECT record_id, place, {_spaced("words")} AS words FROM (
             SELECT record.id AS record_id,
                    min({COLUMNS - 1}, (SELECT count(*) FROM fields AS earlier
                                        WHERE earlier.dataset_id = field.dataset_id AND earlier.name < field.name)) AS place,
@@ -93,7 +112,7 @@ def _texts(condition: str) -> str:
             JOIN fields AS field ON field.dataset_id = record.dataset_id AND field.name = part.key
             JOIN json_tree(record.fields, part.fullkey) AS leaf
             WHERE {condition} AND leaf.atom IS NOT NULL AND json_extract(field.settings, '$.type') <> 'image'
-            GROUP BY record.id, place
+            GROUP BY record.id, place)
         ) AS found ON found.record_id = document.record_id
         WHERE {condition} GROUP BY document.number"""
 

@@ -8,7 +8,7 @@
 Operators have no precedence: `a | b c` is `(a | b) and c`, folded from the left as Lucene's SimpleQueryParser does.
 Nothing is an error: an operator without operands and a bracket or quote that is never closed are skipped, and what holds
 no letter or digit is left out. Where it differs: `word~1` (similar spelling) finds the word alone, and `"two words"~3` finds
-them in either order.
+them in either order. Chinese characters and Hiragana are words by themselves.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ MAX_DEPTH = 30
 """Changes of operator inside one another; FTS5's own parser has a stack of 100, so what is deeper is left out."""
 SEPARATOR = "\ue000"
 """Stands between texts that a phrase must not join: a private character, so a token that no query can hold."""
+
+ALONE = "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+"""Each of these is a word by itself, as Unicode and Elasticsearch have it: Chinese characters and Hiragana. Nothing in their
+texts says where a longer word ends."""
+_ALONE = re.compile(f"[{ALONE}]")
 
 # Python's \w leaves out marks: an accent that is a character of its own, the vowels of Hindi. They end no word.
 _MARKS = "".join(character for character in map(chr, range(0x10000)) if unicodedata.category(character) in ("Mn", "Mc"))
@@ -148,11 +153,11 @@ class _Parser:
         text = _unescaped(closed[1])
         self._at = closed.end()
         slop = self._tilde()
-        words = _WORD.findall(text)
+        words = _words(text)
         if slop and len(words) > 1:
             self._add_term(f"NEAR({' '.join(map(_quoted, words))}, {min(slop, 1000) + len(words) - 2})")
         else:
-            self._add_term(_quoted(text) if _searchable(text) else None)
+            self._add_term(_quoted(_spaced(text)) if _searchable(text) else None)
 
     def _word(self) -> None:
         characters: list[str] = []
@@ -222,13 +227,21 @@ def _chain(first: Hits, second: Hits, operator: Literal["AND", "OR"]) -> Hits:
 
 def _word_expression(text: str, *, prefix: bool) -> str | None:
     """A word such as `cross-check` is two to the index: both must be in the same field."""
-    words = [word for word in _WORD.findall(text) if _searchable(word)]
+    words = [word for word in _words(text) if _searchable(word)]
     if not words:
         return None
     terms = [_quoted(word) for word in words]
     if prefix:
         terms[-1] += " *"
     return terms[0] if len(terms) == 1 else f"NEAR({' '.join(terms)}, {_SAME_FIELD})"
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(_spaced(text))
+
+
+def _spaced(text: str) -> str:
+    return _ALONE.sub(r" \g<0> ", text)
 
 
 def _searchable(text: str) -> bool:

@@ -1,4 +1,6 @@
-"""`PYTHON engine_door.py HOME`: the search engine of an appliance, asked in lines of JSON; runs in the appliance's environment.
+"""`PYTHON engine_door.py HOME [MOST_RANKED]`: the search engine of an appliance, asked in lines of JSON.
+
+Runs in the appliance's environment. MOST_RANKED takes the place of the engine's own, which few tests have the records for.
 
 Each line is {"dataset", "user" (or null), "body", "limit", "offset"}; each answer {"ids", "total"} or {"error"}. It
 reads the home's database beside the server, in the words of the server's own search handler.
@@ -52,4 +54,8 @@ if __name__ == "__main__":
     home = Path(sys.argv[1])
     server.configure(home, url="http://127.0.0.1", redis="redis://127.0.0.1:1")
     driver.install()
+    if sys.argv[2:]:
+        from inside import queue
+
+        queue.MOST_RANKED = int(sys.argv[2])
     asyncio.run(serve(home, sys.stdin))

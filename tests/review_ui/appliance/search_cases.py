@@ -23,7 +23,8 @@ from tests.review_ui.appliance.work_model import Worker, asks_for_work
 
 WORDS = ("red", "Red", "RED", "reed", "green", "apple", "Äpfel", "apfel", "größe", "Grosse", "café", "CAFE", "naïve", "don't",
          "don", "example.com", "3.14", "v2", "2026", "cross-check", "foo_bar", "Łódź", "łodz", "ñandú", "Ωmega", "ωmega",
-         "привет", "a", "b", "it's", "x1y2", "e\u0301tude", "étude", "1,000", "true", "null", "or", "and", "NOT", "user")
+         "привет", "a", "b", "it's", "x1y2", "e\u0301tude", "étude", "1,000", "true", "null", "or", "and", "NOT", "user",
+         "模型", "語言モデル", "型の例", "GPT模型v2", "カタカナ")
 TOPICS = ("law", "medicine", "Law", "10", "9", "ärzte", "")
 LABELS = ("correct", "wrong", "unclear")
 STATUSES = ("submitted", "draft", "discarded")
@@ -227,10 +228,10 @@ class Door:
 
 
 @contextmanager
-def door(home: Path, dataset: Dataset) -> Iterator[Door]:
+def door(home: Path, dataset: Dataset, *, most_ranked: int | None = None) -> Iterator[Door]:
     """The engine on this home's database, in a process of the appliance's environment."""
-    script = Path(__file__).with_name("engine_door.py")
-    with subprocess.Popen([str(environment.ensure()), "-s", str(script), str(home)], text=True,
+    command = [str(environment.ensure()), "-s", str(Path(__file__).with_name("engine_door.py")), str(home)]
+    with subprocess.Popen([*command, *([] if most_ranked is None else [str(most_ranked)])], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           env={**os.environ, "PYTHONPATH": str(Path(supervisor.__file__).parent)}) as process:
         yield Door(process, dataset.id)

@@ -82,12 +82,19 @@ def nearest(rows: Sequence[Row], asked: Mapping[str, Any]) -> list[Row]:
 
 def tokens(text: str) -> list[str]:
     """Words: runs of letters and digits, without case and accents."""
-    plain = "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
+    plain = "".join(one for one in unicodedata.normalize("NFD", _apart(text)) if not unicodedata.combining(one))
     return "".join(one if unicodedata.category(one)[0] in "LN" else " " for one in plain.lower()).split()
+
+
+def _apart(text: str) -> str:
+    """Chinese characters and Hiragana are words by themselves."""
+    alone = ("CJK UNIFIED", "HIRAGANA LETTER")
+    return "".join(f" {one} " if unicodedata.name(one, "").startswith(alone) else one for one in text)
 
 
 def words(text: str) -> list[list[str]]:
     """What Unicode calls words, each as its tokens: `don't`, `foo_bar` and `3.14` are one, `cross-check` is two."""
+    text = _apart(text)
     marks = [at for at, one in enumerate(text) if _joins(text, at)]
     joined = "".join("\x01" if at in marks else one if _belongs(one) else " " for at, one in enumerate(text))
     return [found for word in joined.split() if (found := tokens(word))]

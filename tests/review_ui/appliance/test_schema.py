@@ -76,6 +76,16 @@ def test_chat_custom_and_nested_texts_are_found_and_images_are_not(connection: s
     assert found(connection, "secret") == set()
 
 
+def test_chinese_characters_and_hiragana_are_words_by_themselves(connection: sqlite3.Connection) -> None:
+    add(connection, "r1", prompt="大语言模型。GPT模型v2", answer="ひらがなとカタカナ")
+    add(connection, "r2", prompt="a" * 200 + "模" + "b" * 200)
+    assert found(connection, "模") == {"r1", "r2"}
+    assert found(connection, '"语 言 模 型"') == found(connection, "gpt AND v2") == found(connection, "カタカナ") == {"r1"}
+    assert found(connection, '"言 语"') == found(connection, "カタ") == set()
+    connection.execute("UPDATE records SET fields = ? WHERE id = 'r1'", (json.dumps({"prompt": "\u6a21\u0000\u578b"}),))
+    assert found(connection, "gpt") == set()
+
+
 def test_a_phrase_does_not_join_two_messages(connection: sqlite3.Connection) -> None:
     add(connection, "r1", chat=[{"role": "user", "content": "hello"}, {"role": "user", "content": "there"}])
     assert found(connection, '"hello there"') == set()

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from review_ui.appliance.appliance import Running
-from tests.review_ui.appliance.desk import OPEN, Desk
+from tests.review_ui.appliance.desk import OPEN, Dataset, Desk
 from tests.review_ui.appliance.search_cases import Both, bodies, door, neighbours, populated
+from tests.review_ui.appliance.search_model import found
 from tests.review_ui.appliance.work_model import Worker
 
 pytestmark = pytest.mark.argilla
@@ -33,6 +34,15 @@ def both(desk: Desk, running: Running) -> Iterator[Both]:
 def test_the_engine_finds_what_the_model_finds(both: Both, data: st.DataObject) -> None:
     body = data.draw(bodies(both.rows))
     both.agree(body, user=data.draw(st.sampled_from(both.users)), size=data.draw(st.sampled_from((7, 20))))
+
+
+def test_words_in_too_many_records_to_rank_leave_them_in_their_order(both: Both, running: Running) -> None:
+    body = {"query": {"text": {"q": "red | apple"}}}
+    expected = [row.id for row in found(both.rows, body, user=None)]
+    with door(running.owner_file.parent, Dataset(both.door.dataset, {}, "", ""), most_ranked=len(expected) - 1) as opened:
+        for user in both.users:
+            assert opened.ask(body, user=user) == (expected, len(expected))
+    assert both.door.ask(body, user=None)[0] != expected, "fewer are sorted by relevance"
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -16,6 +16,7 @@ TEXTS = {
     2: ("green apple", "sour fruit"),
     3: ("red brick", "building material"),
     4: ("Größe and café", "example.com 3.14 don't cross-check"),
+    5: ("大 语 言 模 型", "GPT 模 カタカナ"),
 }
 """Row -> its two fields."""
 
@@ -48,21 +49,27 @@ def found(index: sqlite3.Connection, query: str) -> set[int]:
     ("red | green fruit", {1, 2}),           # (red | green) and fruit: folded from the left
     ("fruit red | green", {1, 2}),           # (fruit and red) | green
     ("red (apple | brick)", {1, 3}),
-    ("-red", {2, 4}),
+    ("-red", {2, 4, 5}),
     ("fruit -red", {2}),
     ("--red", {1, 3}),
-    ("sour | -fruit", {2, 3, 4}),
-    ("-apple -brick", {4}),
+    ("sour | -fruit", {2, 3, 4, 5}),
+    ("-apple -brick", {4, 5}),
     ('"red apple"', {1}),
     ('"apple red"', set()),
     ('"apple sweet"', set()),                # a phrase does not cross two fields
     ("app*", {1, 2}),
     ("b*", {3}),
-    ("*", {1, 2, 3, 4}),
+    ("*", {1, 2, 3, 4, 5}),
     ("größe", {4}),
     ("GROSSE", set()),                       # a sharp s is a letter of its own
     ("GRÖẞE", {4}),
     ("grösse | CAFE", {4}),
+    ("模型", {5}),                            # both characters, each a word
+    ("型模", {5}),
+    ('"语言模型"', {5}),
+    ('"模语"', set()),
+    ("GPT模", {5}),
+    ("カタ*", {5}),
     ("cross-check", {4}),
     ("check-cross", {4}),                    # both words, not the phrase
     ("example.com", {4}),
