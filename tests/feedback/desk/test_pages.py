@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -47,7 +48,7 @@ def visit(browser: Any, appliance: Running, owner: httpx.Client, real: ArgillaDe
     page = browser.new_page(viewport={"width": 1366, "height": 768})
 
     def go(dataset: str) -> Any:
-        name = f"sim-page-{dataset}"
+        name = f"sim-page-{uuid4().hex[:8]}"
         new_annotator(owner, name, real.workspace)
         page.goto(f"{appliance.url}/sign-in")
         page.locator("input").nth(0).fill(name)
@@ -76,18 +77,18 @@ def drag_over(page: Any, word: str) -> None:
     page.mouse.up()
 
 
-def test_a_rate_page_shows_the_very_characters_and_a_mark_lands_on_its_word(
-        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
-    completion = a_completion(a_prompt(), 8, text=WRITTEN)
+def marked(word: str, written: str, real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> RateAnswer:
+    """What is pulled after a reviewer has marked a word of this answer and rated it."""
+    completion = a_completion(a_prompt(), 8, text=written)
     store.add_completions([completion])
     store.add_items([a_rate_item(completion)])
     real.create_workspace()
     push(real, store, a_rubric(), [a_rate_item(completion)])
     page = visit("rate")
-    assert read_shown(page.locator(".span-annotation__field").text_content()) == WRITTEN
+    assert read_shown(page.locator(".span-annotation__field").text_content()) == written
     assert page.title() != "run"
     page.get_by_text("Hallucinated", exact=True).first.click()
-    drag_over(page, "surely")
+    drag_over(page, word)
     page.get_by_text("Incorrect", exact=True).click()
     for criterion in a_rubric().criteria:
         page.locator(f"label[for={criterion.name}_2]").click()
@@ -96,8 +97,20 @@ def test_a_rate_page_shows_the_very_characters_and_a_mark_lands_on_its_word(
     pull(real, store, a_rubric())
     answer = store.live_ratings()[0].answer
     assert isinstance(answer, RateAnswer)
+    return answer
+
+
+def test_a_rate_page_shows_the_very_characters_and_a_mark_lands_on_its_word(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    answer = marked("surely", WRITTEN, real, store, visit)
     assert [WRITTEN[span.start:span.end] for span in answer.spans] == ["surely"]
     assert answer.criteria == {criterion.name: 2 for criterion in a_rubric().criteria}
+
+
+def test_a_mark_lands_on_its_word_in_a_text_from_right_to_left(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    written = "الجواب هو 42 شخصا (see RFC 2119)، כן, وهذا مؤكد تماما"
+    assert [written[span.start:span.end] for span in marked("مؤكد", written, real, store, visit).spans] == ["مؤكد"]
 
 
 def test_a_rank_page_takes_a_tie_from_the_keyboard(real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
