@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from feedback import simulation
 from feedback.desk.codec import EMPTY, encode_answer, read_shown
 from feedback.desk.layout import ANSWER, PROMPT
 from feedback.errors import DeskRefused
-from feedback.ids import CompletionId, ItemId, PolicyId, PromptId
+from feedback.ids import CompletionId, ItemId, PolicyId, PromptId, unit_interval
 from feedback.rubric import Rubric
 from feedback.schemas import Completion, Decoding, Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
 from feedback.simulation import Judged, SimulatedReviewer
@@ -32,8 +31,8 @@ Oracle = Callable[[str, str], Judged]
 
 AT_ONCE = 10
 """Records that one person reads and submits together."""
-LOOKED_AT = 50
-"""Pending records that one person looks through for some that nobody has taken."""
+LOOKED_AT = 100
+"""Pending records on a page that one person looks through for their own."""
 ACCOUNTS = "simulated_reviewers.json"
 
 
@@ -50,60 +49,60 @@ class Panel:
 
     def work(self, advance: Callable[[int], None] = lambda count: None) -> int:
         """Everybody rates in parallel until nothing is pending for anybody; how many forms were submitted."""
-        table = _Table()
+        done = 0
         with ThreadPoolExecutor(len(self.people), thread_name_prefix="sim") as threads:
-            return sum(threads.map(lambda person: self._sit(person, table, advance), self.people))
+            # Again until nobody finds anything: what others submit moves the pages that somebody turns at the same time.
+            while now := sum(threads.map(lambda person: self._sit(person, advance), self.people)):
+                done += now
+        return done
 
-    def _sit(self, person: SimulatedReviewer, table: _Table, advance: Callable[[int], None]) -> int:
+    def _sit(self, person: SimulatedReviewer, advance: Callable[[int], None]) -> int:
         """One person's day."""
         done = 0
         with logged_in(self.url, self.accounts[person.name]) as session:
             for dataset in session.datasets():
-                for records in table.parts(session, dataset):
-                    session.submit({record["id"]: self._fill_in(person, record["fields"]) for record in records})
-                    advance(len(records))
-                    done += len(records)
+                for pages in _in_parts(self._pages_of(person, session, dataset)):
+                    session.submit({record: self._fill_in(person, page) for record, page in pages.items()})
+                    advance(len(pages))
+                    done += len(pages)
         return done
 
-    def _fill_in(self, person: SimulatedReviewer, fields: Mapping[str, str]) -> dict[str, Any]:
+    def _pages_of(self, person: SimulatedReviewer, session: Session, dataset: Dataset) -> dict[str, _Page]:
+        """What is pending in the dataset and falls to this person, by record."""
+        pages = {record["id"]: _read_page(record["fields"]) for record in _pending(session, dataset)}
+        return {record: page for record, page in pages.items() if person.name in self.asked(page.shown, dataset.reviews)}
+
+    def asked(self, shown: str, reviews: int) -> list[str]:
+        """The people to whom what is shown falls: drawn from the seed, so that who is free first changes nothing."""
+        names = [person.name for person in self.people]
+        return sorted(names, key=lambda name: unit_interval(f"{self.seed}:{name}:{shown}"))[:reviews]
+
+    def _fill_in(self, person: SimulatedReviewer, page: _Page) -> dict[str, Any]:
         """The form's values for one record."""
-        page = _read_page(fields)
         completions = {CompletionId(name): _completion(name, text) for name, text in page.answers.items()}
         return encode_answer(self._judge(person, page), item=_item_of(page), completions=completions)
 
     def _judge(self, person: SimulatedReviewer, page: _Page) -> RateAnswer | RankAnswer:
         truths = {CompletionId(name): self.oracle(page.question, text) for name, text in page.answers.items()}
-        # Sorted: the same answers in another order on the page are the same page to a person's luck.
-        shown = "\n".join([page.question, *sorted(page.answers.values())])
         if page.queue is Queue.RANK:
-            return simulation.rank(person, list(truths.items()), shown=shown, seed=self.seed)
+            return simulation.rank(person, list(truths.items()), shown=page.shown, seed=self.seed)
         (truth,) = truths.values()
-        return simulation.rate(person, truth, self.rubric, shown=shown, seed=self.seed)
+        return simulation.rate(person, truth, self.rubric, shown=page.shown, seed=self.seed)
 
 
-@dataclass(slots=True)
-class _Table:
-    """Where the people sit: they tell each other what they take, so that no record is rated by more than are asked."""
+def _pending(session: Session, dataset: Dataset) -> Iterator[dict[str, Any]]:
+    """Every record that waits for the session's user."""
+    offset = 0
+    while records := session.pending(dataset, offset=offset, limit=LOOKED_AT):
+        yield from records
+        offset += len(records)
 
-    taken: Counter[str] = field(default_factory=Counter)
-    lock: Lock = field(default_factory=Lock)
 
-    def parts(self, session: Session, dataset: Dataset) -> Iterator[list[dict[str, Any]]]:
-        """Pending records that still lack somebody, AT_ONCE at a time, until others have taken all there are."""
-        offset, mine = 0, set[str]()
-        while records := session.pending(dataset, offset=offset, limit=LOOKED_AT):
-            offset += len(records)
-            while part := self._take([record for record in records if record["id"] not in mine], dataset):
-                mine |= {record["id"] for record in part}
-                yield part
-                # What was submitted is pending no more, so what comes next stands at the top again.
-                offset = 0
-
-    def _take(self, records: Sequence[dict[str, Any]], dataset: Dataset) -> list[dict[str, Any]]:
-        with self.lock:
-            part = [record for record in records if self.taken[record["id"]] < dataset.reviews][:AT_ONCE]
-            self.taken.update(record["id"] for record in part)
-        return part
+def _in_parts(pages: Mapping[str, _Page]) -> Iterator[dict[str, _Page]]:
+    """AT_ONCE records at a time."""
+    left = iter(pages.items())
+    while part := dict(islice(left, AT_ONCE)):
+        yield part
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,11 @@ class _Page:
 
     question: str
     answers: dict[str, str]
+
+    @property
+    def shown(self) -> str:
+        """All of it, sorted: the same answers in another order are the same page to a person's luck."""
+        return "\n".join([self.question, *sorted(self.answers.values())])
 
     @property
     def queue(self) -> Queue:

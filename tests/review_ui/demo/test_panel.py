@@ -13,7 +13,7 @@ from feedback.desk.codec import EMPTY, shown
 from feedback.errors import DeskRefused, DeskUnreachable
 from feedback.schemas import VerdictValue
 from feedback.simulation import REVIEWERS, Judged
-from review_ui.demo.panel import ACCOUNTS, AT_ONCE, Panel, enroll
+from review_ui.demo.panel import ACCOUNTS, AT_ONCE, LOOKED_AT, Panel, enroll
 from tests.people import a_rubric
 from tests.review_ui.demo.argilla import OWNER_KEY, TinyArgilla
 
@@ -44,6 +44,25 @@ def test_every_record_is_rated_by_as_many_people_as_are_asked(reviews: int, tmp_
     assert set(counts) == set(argilla.records)
     assert set(counts.values()) == {reviews}
     assert done == reviews * len(argilla.records)
+
+
+def test_who_rates_what_and_what_they_say_is_drawn_from_the_seed_whoever_is_free_first(tmp_path: Path) -> None:
+    records = rate_records(60)
+    first, second = TinyArgilla(reviews=2, records=records), TinyArgilla(reviews=2, records=dict(reversed(records.items())))
+    for argilla, home in ((first, tmp_path / "a"), (second, tmp_path / "b")):
+        home.mkdir()
+        with argilla.served() as url:
+            a_panel(url, home).work()
+    assert first.responses == second.responses
+    shares = Counter(name for _, name in first.responses)
+    # Each of five people takes two in five of 60 records: 24, give or take three standard deviations of 3.8.
+    assert all(12 <= shares[person.name] <= 36 for person in REVIEWERS)
+
+
+def test_records_on_later_pages_are_found_while_others_submit(tmp_path: Path) -> None:
+    argilla = TinyArgilla(records=rate_records(2 * LOOKED_AT + 1))
+    with argilla.served() as url:
+        assert a_panel(url, tmp_path).work() == 2 * LOOKED_AT + 1
 
 
 def test_a_second_session_finds_nothing_to_do(tmp_path: Path) -> None:
