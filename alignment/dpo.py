@@ -81,7 +81,7 @@ def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference
         loss = first_loss(trainer, type(trainer).plain_loss if ranked else dpo_pairs.plain_loss, moved=reference is not None)
         refuse_wrong_reference(loss, tolerance=TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED)
         watch = watch_policy(trainer, parted, tokenizer=base.tokenizer, max_length=config.model.max_length, beta=config.dpo.beta,
-                             moved=reference is not None)
+                             moved=reference is not None, start=None if reference else loss_at_reference(config.dpo))
         trained = train(trainer, draft, title="DPO")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="dpo",
@@ -171,6 +171,12 @@ def first_loss(trainer: Any, plain_loss: Callable[[Any], float], *, moved: bool)
             return plain_loss(trainer)
     finally:
         model.set_adapter("default")
+
+
+def loss_at_reference(config: DpoConfig) -> float | None:
+    """The training loss of a policy that equals its reference: ln 2 for `sigmoid` alone. None for losses that start elsewhere."""
+    asked = config.losses if config.engine == "ranked" else config.trainer.get("loss_type", "sigmoid")
+    return math.log(2) if asked in ("sigmoid", ["sigmoid"], ("sigmoid",)) else None
 
 
 def refuse_wrong_reference(loss: float, *, tolerance: float) -> None:

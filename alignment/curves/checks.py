@@ -35,7 +35,7 @@ STARTS_AT = 0.01
 FAR = 0.5
 """Nats per token by which a policy may have left, before training, a reference that was chosen on purpose."""
 FIRST_LOSS = 0.02
-"""How far the loss of the first step may lie from ln 2."""
+"""How far the loss of the first step may lie from that of a policy that equals its reference."""
 
 
 def pairs_too_easy(history: History, *, pairs: int) -> Outcome:
@@ -82,8 +82,9 @@ def chosen_collapsing(history: History, *, beta: float) -> Outcome:
         evidence=f"Their log-probability fell by {fall:.1f} nats per answer, {fall / scale:.0%} of the {scale:.1f} it began at, "
                  f"while the margin grew by {grown / beta:.1f}: the policy learned what not to say, and says something else "
                  f"instead. Below {LEAST_FALL:g} nat or {FALL:.0%} it would be common.",
-        advice=("Add an SFT term on the best answers (losses: [sigmoid, sft] of the ranked engine).",
-                "Stay closer to the reference: a higher dpo.beta, a lower trainer.learning_rate, fewer epochs.",
+        advice=("Train less boldly: half the trainer.learning_rate, fewer epochs, a higher dpo.beta.",
+                "Add a light SFT term on the best answers (losses: [sigmoid, sft], loss_weights: [1, 0.1] of the ranked engine); "
+                "at weight 1 it outweighs the preferences.",
                 "Demonstrate first: run SFT on accepted answers and rewrites before DPO.",
                 "Pairs of nearly equal texts push each other down: compare answers that differ in more than a few words."))
 
@@ -135,15 +136,16 @@ def _slope(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
     return slope, math.sqrt(left / (n - 2) / spread)
 
 
-def wrong_reference(history: History, readings: PairReadings, *, moved: bool) -> Outcome:
+def wrong_reference(history: History, readings: PairReadings, *, moved: bool, start: float | None) -> Outcome:
     """The reference is not the policy that training starts from, or one that the policy has long left.
 
-    `moved`: another reference than the starting policy was asked for, so that only a reference FAR away is a disease.
+    `moved`: another reference than the starting policy was asked for, so that only a reference FAR away is a disease. `start`:
+    the loss of a policy that equals its reference, where the losses have one.
     """
     watched = ((readings.apart, readings.of_apart), (readings.trained, readings.of_trained))
     first = [_per_token(pairs, own[0]) for pairs, own in watched if own and own[0].step == 0]
     if not first:
-        return _by_first_loss(history, moved=moved)
+        return _by_first_loss(history, start=start)
     per_token, allowed = fmean(value for values in first for value in values), FAR if moved else STARTS_AT
     if per_token <= allowed:
         return None
@@ -158,15 +160,15 @@ def _per_token(pairs: Sequence[WatchedPair], reading: Reading) -> list[float]:
             for ratio, tokens in ((chosen, pair.chosen_tokens), (rejected, pair.rejected_tokens))]
 
 
-def _by_first_loss(history: History, *, moved: bool) -> Outcome:
-    """Without readings: the first logged loss, if it is of the first step alone, must be ln 2."""
+def _by_first_loss(history: History, *, start: float | None) -> Outcome:
+    """Without readings: the first logged loss, if it is of the first step alone, must be `start`."""
     loss = history.get("loss")
-    if moved or not loss.steps or loss.steps[0] != 1:
+    if start is None or not loss.steps or loss.steps[0] != 1:
         return Unscored(reason="nothing was read before the first step")
-    if abs(loss.values[0] - math.log(2)) <= FIRST_LOSS:
+    if abs(loss.values[0] - start) <= FIRST_LOSS:
         return None
     return _reference_found(f"The loss of the first step was {loss.values[0]:.4f}; a policy that equals its reference has "
-                            f"ln 2 = {math.log(2):.4f}, within {FIRST_LOSS:g}.")
+                            f"{start:.4f}, within {FIRST_LOSS:g}.")
 
 
 def _reference_found(evidence: str) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -38,11 +37,12 @@ class Judged:
 
 
 def judge_preferences(stage: str, parted: Parted[JudgedPair], history: History, readings: PairReadings, *,
-                      moved: bool) -> Judged:
-    """The report of a DPO run or of a reward model's. `moved`: the reference was chosen to be another than the start."""
+                      moved: bool, start: float | None) -> Judged:
+    """The report of a DPO run or of a reward model's. `moved`: the reference was chosen to be another than the start. `start`:
+    the loss before the first step, where it is known."""
     policy = stage == "dpo"
-    checks = _policy_checks if policy else _reward_checks
-    outcomes = checks(history, readings, moved) | _of_both(parted, history, readings)
+    found = _policy_checks(history, readings, moved, start) if policy else _reward_checks(history)
+    outcomes = found | _of_both(parted, history, readings)
     findings, unsaid = sorted_outcomes({name: outcomes[name] for name in ORDER if name in outcomes})
     counts = {"pairs": len(parted.trained)} | ({"pairs_set_apart": len(parted.apart)} if parted.apart else {})
     report = CurvesReport(stage=stage, steps=history.steps, counts=counts, findings=findings, unsaid=unsaid,
@@ -57,13 +57,13 @@ ORDER = ("wrong_reference", "learning_rate_too_high", "chosen_collapsing", "over
 """The gravest first."""
 
 
-def _policy_checks(history: History, readings: PairReadings, moved: bool) -> dict[str, Outcome]:
-    return {"wrong_reference": wrong_reference(history, readings, moved=moved),
-            "learning_rate_too_high": thrown_about(history, start=None if moved else math.log(2)),
+def _policy_checks(history: History, readings: PairReadings, moved: bool, start: float | None) -> dict[str, Outcome]:
+    return {"wrong_reference": wrong_reference(history, readings, moved=moved, start=start),
+            "learning_rate_too_high": thrown_about(history, start=start),
             "chosen_collapsing": chosen_collapsing(history, beta=readings.scale)}
 
 
-def _reward_checks(history: History, readings: PairReadings, moved: bool) -> dict[str, Outcome]:
+def _reward_checks(history: History) -> dict[str, Outcome]:
     return {"learning_rate_too_high": thrown_about(history)}
 
 

@@ -46,6 +46,7 @@ class Watch:
     rows: tuple[Watched, ...]
     scale: float
     moved: bool
+    start: float | None
     trainer: Any
 
     def write(self, draft: Draft) -> None:
@@ -53,14 +54,17 @@ class Watch:
         logged = self.trainer.state.log_history
         pairs = {group: [row.pair for row in self.rows if row.pair.apart == (group == APART)] for group in (APART, TRAINED)}
         readings = PairReadings.of(pairs[APART], pairs[TRAINED], readings_of(logged), scale=self.scale)
-        judged = judge_preferences(self.stage, self.parted, history_of(logged), readings, moved=self.moved)
+        judged = judge_preferences(self.stage, self.parted, history_of(logged), readings, moved=self.moved, start=self.start)
         write_report(draft.folder, judged.report, title=judged.title, charts=judged.charts)
         note(judged.report.paragraph)
 
 
 def watch_policy(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int, beta: float,
-                 moved: bool) -> Watch:
-    """Have a DPO trainer read the log-ratios of the watched pairs on its way. `moved`: the reference is not its start."""
+                 moved: bool, start: float | None) -> Watch:
+    """Have a DPO trainer read the log-ratios of the watched pairs on its way.
+
+    `moved`: the reference is not its start. `start`: the loss of a policy that equals its reference, where there is one.
+    """
     pairs = _pairs_of(parted)
     rows = _watched(pairs, tokenizer, max_length=max_length)
     reference: dict[int, float] = {}
@@ -75,7 +79,7 @@ def watch_policy(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int,
         return [now - reference[id(row)] for now, row in zip(_logps(trainer.model, encoded), encoded, strict=True)]
 
     trainer.add_callback(reader(lambda whole: _by_group(rows, measure, whole=whole)))
-    return Watch("dpo", pairs, rows, beta, moved, trainer)
+    return Watch("dpo", pairs, rows, beta, moved, start, trainer)
 
 
 def watch_rewards(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int,
@@ -88,7 +92,7 @@ def watch_rewards(trainer: Any, parted: Rows, *, tokenizer: Any, max_length: int
         return rewards([side for row in chosen_rows for side in (row.chosen, row.rejected)])
 
     trainer.add_callback(reader(lambda whole: _by_group(rows, measure, whole=whole)))
-    return Watch("reward", pairs, rows, 1.0, False, trainer)
+    return Watch("reward", pairs, rows, 1.0, False, None, trainer)
 
 
 def _pairs_of(parted: Rows) -> Parted[JudgedPair]:

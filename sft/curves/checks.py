@@ -53,7 +53,8 @@ def thrown_about(history: History, *, start: float | None = None) -> Outcome:
     """The learning rate was too high: the loss ends RISE times above its beginning, or reached SPIKE times that on its way,
     or WITH_JUMP times together with a gradient JUMP times its first one.
 
-    `start`: the loss before the first step where it is known, such as ln 2 for DPO; without it, the first one logged.
+    `start`: the loss before the first step where it is known, such as ln 2 for DPO; without it, the first one logged, unless
+    whole passes over the data say that it is merely what that batch held.
     """
     loss, norm = history.get("loss"), history.get("grad_norm")
     if len(loss.values) < FEWEST_POINTS:
@@ -61,6 +62,8 @@ def thrown_about(history: History, *, start: float | None = None) -> Outcome:
     begun, highest, ended = loss.values[0] if start is None else start, max(loss.values), loss.mean(0.75, 1)
     jumped = bool(norm.values) and max(norm.values) > JUMP * norm.values[0] and highest > WITH_JUMP * begun
     if ended <= RISE * begun and highest <= SPIKE * begun and not jumped:
+        return None
+    if start is None and _calm_by_passes(history):
         return None
     norms = f" The gradient's norm began at {norm.values[0]:.3g} and reached {max(norm.values):.3g}." if norm.values else ""
     return Finding(
@@ -70,6 +73,18 @@ def thrown_about(history: History, *, start: float | None = None) -> Outcome:
                  f"together with a gradient of {JUMP:g} times its first one is not noise.{norms}",
         advice=("Lower trainer.learning_rate, by ten to begin with.", "Warm up longer (trainer.warmup_steps).",
                 "Larger batches make each step surer (trainer.per_device_train_batch_size, gradient_accumulation_steps)."))
+
+
+def _calm_by_passes(history: History) -> bool:
+    """The last pass over the data has no higher loss than the first, and nothing spiked after that; False with fewer than two.
+
+    Which rows a batch holds may move its loss tenfold when they are short and few; every pass holds the same rows.
+    """
+    last = max(history.epochs.values(), default=0.0)
+    first, after, ended = (history.in_epochs("loss", *part) for part in ((0, 1), (1, last), (last - 1, last)))
+    if last < 2 or not first or not ended:
+        return False
+    return fmean(ended) <= fmean(first) and max(after) <= SPIKE * max(first)
 
 
 def overfitting(watched: WatchedLosses | None, *, why_not: str) -> Outcome:

@@ -248,3 +248,14 @@ def test_preferences_of_earlier_rounds_are_mixed_in_by_their_share(base, sets, t
     # 16 new rows are four fifths of 20.
     assert (manifest.counts["replay_available"], manifest.counts["replayed"]) == (20, 4)
     assert set(manifest.inputs) == {"training_sets", "replay_0"}
+
+
+@pytest.mark.parametrize(("settings", "start"), [
+    ({}, math.log(2)),
+    ({"losses": ["sigmoid", "sft"]}, None),
+    ({"losses": ["hinge"]}, None),
+    ({"engine": "trl", "trainer": {"loss_type": ["sigmoid"]}}, math.log(2)),
+    ({"engine": "trl", "trainer": {"loss_type": ["ipo"]}}, None),
+])
+def test_the_report_knows_the_first_loss_of_the_sigmoid_loss_alone(settings: dict[str, object], start: float | None):
+    assert dpo.loss_at_reference(DpoConfig.model_validate(settings)) == start

@@ -11,7 +11,7 @@ from alignment.curves.checks import chosen_collapsing, length_exploitation, pair
 from alignment.curves.pairs import PairReadings, Reading, WatchedPair, judged_pairs, softplus
 from feedback.measures import Unscored
 from sft.curves.curve import History, history_of
-from sft.curves.finding import Finding
+from sft.curves.finding import Finding, Outcome
 from tests.rows import pair
 
 BETA = 0.1
@@ -48,7 +48,7 @@ def test_a_healthy_run_has_none_of_the_diseases(seed):
     assert pairs_too_easy(history, pairs=200) is None
     assert chosen_collapsing(history, beta=BETA) is None
     assert length_exploitation(readings) is None
-    assert wrong_reference(history, readings, moved=False) is None
+    assert wrong_reference(history, readings, moved=False, start=math.log(2)) is None
 
 
 def test_pairs_that_are_right_before_they_were_seen_are_too_easy():
@@ -86,16 +86,20 @@ def test_longer_answers_alone_are_no_disease_and_a_slope_alone_is_none():
 
 
 def test_a_policy_that_differs_from_its_own_reference_before_training_has_a_wrong_one():
-    assert isinstance(wrong_reference(run(), watched(start=-3.0), moved=False), Finding)
-    assert wrong_reference(run(), watched(start=-3.0), moved=True) is None
-    assert isinstance(wrong_reference(run(), watched(start=-30.0), moved=True), Finding)
+    assert isinstance(wrong_reference(run(), watched(start=-3.0), moved=False, start=None), Finding)
+    assert wrong_reference(run(), watched(start=-3.0), moved=True, start=None) is None
+    assert isinstance(wrong_reference(run(), watched(start=-30.0), moved=True, start=None), Finding)
 
 
-def test_without_readings_the_first_loss_must_be_ln_2():
-    nothing = PairReadings((), (), (), (), BETA)
-    assert wrong_reference(history_of([{"step": 1, "loss": math.log(2) + 0.001}]), nothing, moved=False) is None
-    assert isinstance(wrong_reference(history_of([{"step": 1, "loss": 0.9}]), nothing, moved=False), Finding)
-    assert isinstance(wrong_reference(history_of([{"step": 5, "loss": 0.9}]), nothing, moved=False), Unscored)
+def test_without_readings_the_first_loss_must_be_that_of_a_policy_at_its_reference():
+    def judged(step: int, loss: float, start: float | None) -> Outcome:
+        nothing = PairReadings((), (), (), (), BETA)
+        return wrong_reference(history_of([{"step": step, "loss": loss}]), nothing, moved=False, start=start)
+
+    assert judged(1, math.log(2) + 0.001, math.log(2)) is None
+    assert isinstance(judged(1, 0.9, math.log(2)), Finding)
+    assert isinstance(judged(5, 0.9, math.log(2)), Unscored)
+    assert isinstance(judged(1, 0.9, None), Unscored)
 
 
 def test_pairs_are_compared_by_their_words():

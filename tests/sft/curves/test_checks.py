@@ -41,6 +41,25 @@ def test_a_loss_that_is_thrown_about_is_one(losses, norms):
     assert "learning_rate" in found.advice[0]
 
 
+LONG_ROW = [0.05, 0.1, 1.1, 0.1, 0.05]
+"""A pass over the data in five batches: one row is long, and the batch that holds it has twenty times the loss."""
+
+
+def by_passes(*passes: list[float]) -> History:
+    losses = [loss for each in passes for loss in each]
+    return history_of([{"step": step, "loss": loss, "epoch": step / 5} for step, loss in enumerate(losses, start=1)])
+
+
+def test_batches_that_hold_other_rows_are_no_high_learning_rate():
+    assert isinstance(thrown_about(by_passes(LONG_ROW)), Finding)
+    assert thrown_about(by_passes(LONG_ROW, [0.9, 0.05, 0.1, 0.05, 0.1], [0.1, 0.1, 0.05, 0.05, 0.8])) is None
+
+
+@pytest.mark.parametrize("last", [[0.3, 0.4, 1.1, 0.3, 0.4], [0.05, 0.05, 4.0, 0.05, 0.05]], ids=["a rise", "a spike"])
+def test_a_later_pass_that_is_worse_than_the_first_is_one(last):
+    assert isinstance(thrown_about(by_passes(LONG_ROW, LONG_ROW, last)), Finding)
+
+
 def test_a_few_points_say_nothing_about_the_learning_rate():
     assert isinstance(thrown_about(run([0.7, 5.0])), Unscored)
 
