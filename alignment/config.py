@@ -30,6 +30,9 @@ class DpoConfig(RankedConfig):
     """`round`: the SFT policy of the same round; `initial`: the first SFT policy through all rounds."""
     min_pairs: int = Field(default=1, ge=1)
     """With fewer pairs the round skips the stage."""
+    max_fall: float | None = Field(default=0.5, gt=0)
+    """Training stops when the preferred answers' log-probability has fallen below the reference's by more than this share of it,
+    and by more than a nat per answer. None: never."""
     watched_share: float = Field(default=0.1, ge=0, lt=0.5)
     """Share of training families that are watched, not trained on, to see overfitting; none with fewer than 100 families."""
     replay_share: float = Field(default=0.0, ge=0, lt=1)

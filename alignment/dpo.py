@@ -13,6 +13,7 @@ from alignment import dpo_pairs
 from alignment.config import DpoConfig
 from alignment.curves.apart import set_apart
 from alignment.curves.watch import watch_policy
+from alignment.falling import stopper
 from alignment.pairs import read_pairs
 from alignment.rankings import pairs_per_ranking, read_ranked_sets
 from feedback.errors import StageRefused
@@ -82,6 +83,8 @@ def run(config: DpoStage, *, training_sets: Path, parent: Path | None, reference
         refuse_wrong_reference(loss, tolerance=TOLERANCE if is_exact(config.model) else TOLERANCE_ROUNDED)
         watch = watch_policy(trainer, parted, tokenizer=base.tokenizer, max_length=config.model.max_length, beta=config.dpo.beta,
                              moved=reference is not None, start=None if reference else loss_at_reference(config.dpo))
+        if config.dpo.max_fall is not None:
+            trainer.add_callback(stopper(beta=config.dpo.beta, most=config.dpo.max_fall))
         trained = train(trainer, draft, title="DPO")
         if is_main_process():
             save_adapter(trainer.model, draft.folder / "adapter", base=base, parent=parent_id(parent), stage="dpo",

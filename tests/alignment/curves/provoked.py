@@ -39,11 +39,11 @@ def _words(chance: Random, fewest: int, most: int) -> str:
 
 
 def trained(folder: Path, base: Path, rows: list[PreferencePair], *, beta: float = 0.1, parent: Path | None = None,
-            reference: Path | None = None, watched_share: float = 0.1, **trainer: object) -> Path:
-    """A finished DPO stage."""
+            reference: Path | None = None, watched_share: float = 0.1, max_fall: float | None = None, **trainer: object) -> Path:
+    """A finished DPO stage; nothing stops a disease on its way unless `max_fall` does."""
     settings = {"learning_rate": HEALTHY_RATE, "num_train_epochs": 2} | trainer
     stage = dpo.DpoStage(model=tiny_config(base), lora=LoraConfig(r=8),
-                         dpo=DpoConfig(beta=beta, watched_share=watched_share, trainer=settings))
+                         dpo=DpoConfig(beta=beta, watched_share=watched_share, max_fall=max_fall, trainer=settings))
     dpo.run(stage, training_sets=training_sets(folder / "sets", pairs=rows), parent=parent, reference=reference,
             out=folder / "06_dpo")
     return folder / "06_dpo"
