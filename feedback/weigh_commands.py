@@ -36,6 +36,39 @@ def reviewers(snapshot: Where = None, dir: Dir = Path(), json: Json = False) -> 
                 [_cells(row) for row in rows])
 
 
+def labels(
+    out: Annotated[Path, typer.Argument(help="JSON lines to write, one for each text.")],
+    snapshot: Annotated[Path | None, typer.Option(help="A sealed snapshot; without one all ratings that are in now.")] = None,
+    dir: Dir = Path(),
+    json: Json = False,
+) -> None:
+    """Write what experts chose and marked in your own texts, with what is concluded and how far they agree."""
+    from collections import Counter
+
+    from feedback.aggregation.agreement import agreement
+    from feedback.aggregation.labelled import labelled_texts
+    from feedback.errors import NothingToDo
+    from feedback.jsonl import write_rows
+
+    contents = _contents(snapshot, dir)
+    rows = labelled_texts(contents)
+    if not rows:
+        raise NothingToDo("no text was labelled yet; queue some with `redpen review texts FILE`, push them, and pull once "
+                          "experts have answered")
+    write_rows(out, rows)
+    alphas = agreement(contents)
+    decided = Counter(name for row in rows for name, one in row.choices.items() if one.outcome is not None)
+    marks = [mark for row in rows for mark in row.marks]
+    names = list(dict.fromkeys(name for row in rows for name in row.choices))
+    if json:
+        print_json({"texts": len(rows), "decided": {name: decided[name] for name in names}, "marks": len(marks),
+                    "agreed_marks": sum(mark.agreed for mark in marks), "agreement": {name: alphas[name] for name in names}})
+        return
+    print_table(["question", "decided", "alpha"],
+                [[name, f"{decided[name]} of {len(rows)}", _short(alphas[name])] for name in names])
+    note(f"wrote {len(rows)} texts to {out}")
+
+
 def _cells(row: ReviewerFigures) -> list[object]:
     strict = {name: figure.value for name, figure in row.severity.items() if figure.kind == "measured"}
     lowest = min(strict, key=lambda name: strict[name], default=None)

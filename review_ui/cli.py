@@ -17,7 +17,7 @@ from alignment.sampling_commands import generate
 from feedback.commands import feedback_app
 from feedback.errors import RedpenError
 from feedback.review_commands import review_app
-from feedback.weigh_commands import integrity, reviewers
+from feedback.weigh_commands import integrity, labels, reviewers
 from review_ui.appliance.commands import server_app
 from review_ui.demo.commands import demo
 from review_ui.project.commands import doctor, init, serve
@@ -35,7 +35,7 @@ for name, group in (("review", review_app), ("feedback", feedback_app), ("sft", 
     app.add_typer(group, name=name)
 app.command()(verify)
 # A quarantine is approved by a lead, as rounds are, and so it stands in alignment.
-for command in (reviewers, integrity, quarantine):
+for command in (labels, reviewers, integrity, quarantine):
     feedback_app.command()(command)
 
 

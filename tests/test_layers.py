@@ -35,7 +35,7 @@ ORDER = {
     "review_ui": ("appliance", "console", "project", "demo", "cli"),
     "feedback.aggregation": ("votes", "manners", "panel", "prevalence", "reliability", "bearing", "overlap", "orders",
                              "questions", "agreement", "ratings_file", "methods", "file_verdicts", "ranking", "verdicts",
-                             "reviewers", "cliques", "lifts", "label_errors", "integrity"),
+                             "labelled", "reviewers", "cliques", "lifts", "label_errors", "integrity"),
     "feedback.guardrails": ("recognizers", "pii", "masking", "moderation"),
     "feedback.curation": ("control_tokens", "duplicates", "wording", "families", "near", "quality", "language", "unicode_repair",
                           "terminology", "contamination", "contradictions", "ledger", "texts", "aids", "pointing", "slices",

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from feedback.aggregation.questions import Answers, Question, latest_answers, questions
+from feedback.aggregation.questions import Answers, Question, choice_questions, latest_answers, questions
 from feedback.measures import Figure, Measured, Unscored
 from feedback.schemas import Rating
 from feedback.store.snapshot import Contents
@@ -56,7 +56,7 @@ def krippendorff_alpha(ratings: Ratings, level: Level, *, seed: int = 0, resampl
 
 
 def agreement(contents: Contents, *, seed: int = 0) -> dict[str, Figure]:
-    """Alpha by question: the verdict and both flags (nominal), then each criterion of the rubric (ordinal).
+    """Alpha by question: the verdict, both flags and each choice (nominal), then each criterion of the rubric (ordinal).
 
     Who cannot tell gave no verdict, and is left out of that one; so is a number outside the scale. Quarantined reviewers count
     here as well: that they disagree is what agreement shows.
@@ -66,7 +66,7 @@ def agreement(contents: Contents, *, seed: int = 0) -> dict[str, Figure]:
     answers = latest_answers(contents, [row for row in contents.ratings if row.item_id not in settling])
     level: dict[bool, Level] = {True: "ordinal", False: "nominal"}
     return {question.name: krippendorff_alpha(_ratings(question, answers), level[question.ordered], seed=seed)
-            for question in questions(contents.rubric)}
+            for question in (*questions(contents.rubric), *choice_questions(contents.rubric))}
 
 
 def agreement_by(contents: Contents, part: Slice, *, seed: int = 0) -> dict[str, dict[str, Figure]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -18,7 +18,7 @@ from feedback.aggregation.panel import FEWEST, Panel
 from feedback.aggregation.reliability import Weighed, weigh
 from feedback.aggregation.votes import DECIDING
 from feedback.ids import CompletionId, ReviewerId
-from feedback.rubric import Criterion, Rubric
+from feedback.rubric import Choice, Criterion, Rubric
 from feedback.schemas import GoldAnswer, Queue, RateAnswer, Rating
 from feedback.store.snapshot import Contents
 
@@ -55,6 +55,26 @@ def questions(rubric: Rubric) -> tuple[Question, ...]:
                  known=lambda gold: gold.hallucinated),
         Question("abstains", (False, True), False, read=lambda answer: answer.abstains, known=lambda gold: None),
         *(_of_criterion(criterion) for criterion in rubric.criteria))
+
+
+def choice_questions(rubric: Rubric) -> tuple[Question, ...]:
+    """Each choice of the form; where several may be ticked each option is a question of its own, `NAME: OPTION`."""
+    return tuple(question for choice in rubric.choices for question in (_ticked(choice) if choice.many else [_chosen(choice)]))
+
+
+def _chosen(choice: Choice) -> Question:
+    options = tuple(option.value for option in choice.options)
+    return Question(choice.name, options, False, known=lambda gold: None,
+                    read=lambda answer: found if (found := answer.choices.get(choice.name)) in options else None)
+
+
+def _ticked(choice: Choice) -> list[Question]:
+    def ticked(answer: RateAnswer, option: str) -> bool:
+        # Who ticked nothing said of each that it does not apply.
+        return option in answer.choices.get(choice.name, ())
+
+    return [Question(f"{choice.name}: {option.value}", (False, True), False, known=lambda gold: None,
+                     read=partial(ticked, option=option.value)) for option in choice.options]
 
 
 def _of_criterion(criterion: Criterion) -> Question:

@@ -37,6 +37,7 @@ from review_ui.appliance.appliance import Appliance
 from review_ui.appliance.inside import schema
 from tests.review_ui.appliance.desk import OPEN, Desk, Reviewer, status, text
 
+STILL_SECONDS = 10.0
 VICTIMS = ("server", "worker", "valkey")
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
 State = tuple[str, int] | None
@@ -226,6 +227,7 @@ def measure(home: Path, *, reviewers: int, datasets: int, records: int, seconds:
                 each.result()
         seconds = time.monotonic() - begun
         wait_for(desk)
+        wait_until_still(home)
         found, problems = held(home)
         problems += inexact(ledgers, places, found)
         problems += [f"{name}: {count} responses" for name, count in compare(ledgers, places, found).items() if count]
@@ -241,6 +243,17 @@ def wait_for(desk: Desk) -> None:
         except httpx.TransportError:
             time.sleep(0.5)
     raise TimeoutError("the server did not come back within two minutes")
+
+
+def wait_until_still(home: Path) -> None:
+    """A server that comes back answers even those who gave up waiting for it: until nothing has changed for a while."""
+    before, still_since = None, time.monotonic()
+    while time.monotonic() - still_since < STILL_SECONDS:
+        with closing(sqlite3.connect(f"file:{home / 'argilla.db'}?mode=ro", uri=True)) as database:
+            now = database.execute("SELECT count(*), max(updated_at) FROM responses").fetchone()
+        if now != before:
+            before, still_since = now, time.monotonic()
+        time.sleep(0.5)
 
 
 def summary(ledgers: Sequence[Ledger], problems: Sequence[str], killed: Counter[str], seconds: float) -> dict[str, Any]:

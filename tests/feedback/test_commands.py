@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from feedback.commands import feedback_app
 from feedback.errors import InvalidInput, NothingToDo
-from feedback.schemas import Purpose
+from feedback.rubric import read_rubric
+from feedback.schemas import Purpose, RateAnswer, VerdictValue
 from feedback.store.store import Store
 from tests.feedback.reviewed import Bench
 
@@ -131,6 +132,20 @@ def test_the_reviewers_and_their_profiles_of_a_snapshot_or_of_the_store(project:
         assert sum(said["beside_majority"].values()) in (2, 3)
         said = json.loads(CliRunner().invoke(app, ["feedback", "integrity", *where, "--json"], catch_exceptions=False).stdout)
         assert (said["proposed"], said["quarantined"]) == ([], [])
+
+
+def test_labelled_texts_are_written_with_what_experts_agree_on(tmp_path: Path) -> None:
+    from review_ui.cli import app
+
+    bench = Bench(read_rubric(Path("configs/rubric/labels.yaml")))
+    form = RateAnswer(criteria={}, verdict=VerdictValue.CANNOT_TELL, choices={"topic": "billing", "urgency": "now"})
+    bench.rated("A mail", "Where is my money?", by=[form, form], purpose=Purpose.TEXTS)
+    given = bench.sealed(tmp_path / "snapshot")
+    arguments = ["feedback", "labels", str(tmp_path / "labels.jsonl"), "--snapshot", str(given), "--json"]
+    said = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
+    assert (said["texts"], said["decided"]) == (1, {"topic": 1, "urgency": 1})
+    [row] = map(json.loads, (tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (row["text"], row["choices"]["topic"]["outcome"], row["read_by"]) == ("Where is my money?", "billing", 2)
 
 
 def test_other_models_of_the_reviewers_are_chosen_by_name(tmp_path: Path) -> None:
