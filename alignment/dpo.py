@@ -18,7 +18,7 @@ from alignment.pairs import read_pairs
 from alignment.rankings import pairs_per_ranking, read_ranked_sets
 from feedback.errors import StageRefused
 from feedback.lineage import Draft, Manifest, read_manifest
-from feedback.schemas import PreferencePair, RankedSet
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.adapters import check_base, input_hash, parent_id, read_policy, save_adapter
 from sft.chat import encoder
 from sft.lora_starts import ROWS_SEEN

@@ -8,8 +8,8 @@ from typing import Any
 
 from alignment.config import DpoConfig
 from alignment.pairs import EncodedPair, encode_pairs
-from feedback.schemas import PreferencePair
 from feedback.terminal import tracked
+from feedback.training_sets.rows import PreferencePair
 from sft.config import ModelConfig
 from sft.model import Base, is_exact
 from sft.silence import quiet

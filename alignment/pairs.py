@@ -9,7 +9,7 @@ from typing import Any
 
 from feedback.errors import NothingToDo
 from feedback.jsonl import read_rows
-from feedback.schemas import PreferencePair
+from feedback.training_sets.rows import PreferencePair
 from sft.chat import Encoded, encoder
 from sft.train import raise_unusable, turn_problem
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.jsonl import read_rows
-from feedback.schemas import RankedSet
+from feedback.training_sets.rows import RankedSet
 from sft.train import raise_unusable, turn_problem
 
 ROWS = "rankings.jsonl"

@@ -44,8 +44,9 @@ from feedback.ids import FamilyId
 from feedback.intervals import mean_interval
 from feedback.lineage import Draft, Manifest, read_manifest
 from feedback.measures import Figure, Unscored
-from feedback.schemas import PreferencePair, Prompt, RankedSet
+from feedback.schemas import Prompt
 from feedback.terminal import note
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.adapters import save_adapter
 from sft.chat import Encoded, encoder
 from sft.config import ModelConfig

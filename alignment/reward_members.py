@@ -14,7 +14,7 @@ from alignment.rankings import pairs_per_ranking
 from feedback.errors import StageRefused
 from feedback.ids import FamilyId, content_hash
 from feedback.lineage import Draft
-from feedback.schemas import PreferencePair, RankedSet
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.config import ModelConfig
 from sft.model import Base, load_base
 from sft.silence import quiet

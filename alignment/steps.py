@@ -23,8 +23,9 @@ from feedback.gold import Gold
 from feedback.ids import PolicyId, PromptId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import MANIFEST, Manifest, changed_files, manifest_hash, plain, read_manifest, writing
-from feedback.schemas import Completion, GoldAnswer, PreferencePair, Prompt, Purpose, Queue, Rating, ReviewItem, SftExample
+from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Queue, Rating, ReviewItem
 from feedback.terminal import note
+from feedback.training_sets.rows import PreferencePair, SftExample
 
 if TYPE_CHECKING:
     from feedback.guardrails.masking import SnapshotMask

@@ -11,13 +11,15 @@ from pydantic import AwareDatetime
 
 from alignment import steps
 from alignment.project import Project
+from feedback.aggregation.conclusions import Sources
 from feedback.config import Strict
 from feedback.errors import InvalidInput, LineageError
 from feedback.ids import CompletionId, ItemId, PolicyId, RatingId, ReviewerId
 from feedback.jsonl import read_rows
 from feedback.lineage import MANIFEST, changed_files, manifest_hash, read_manifest
-from feedback.schemas import Answer, Completion, KtoExample, PreferencePair, RankedSet, Rating, SftExample, Sources
+from feedback.schemas import Answer, Completion, Rating
 from feedback.terminal import tracked
+from feedback.training_sets.rows import KtoExample, PreferencePair, RankedSet, SftExample
 
 if TYPE_CHECKING:
     from feedback.store.store import Store

@@ -1,6 +1,8 @@
-"""The glossary as types: what flows from a prompt to a training row.
+"""The glossary as types: what flows from a prompt to a rating.
 
     Prompt -> Completion -> ReviewItem -> Rating -> Verdict | PairVerdict -> SftExample | PreferencePair | RankedSet
+
+What is concluded from ratings is in `aggregation/conclusions.py`, the training rows in `training_sets/rows.py`.
 
 Ids are content hashes made by the `of` constructors, so equal content is one thing everywhere.
 """
@@ -13,10 +15,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from feedback.config import Share, Strict
+from feedback.config import Strict
 from feedback.ids import (
     CompletionId,
-    ExampleId,
     FamilyId,
     ItemId,
     PolicyId,
@@ -351,175 +352,3 @@ class Rating(Strict):
     def content_id(self) -> RatingId:
         """The id that this content must have."""
         return RatingId(content_hash("rating", self.model_dump(mode="json", exclude={"id"})))
-
-
-class Sources(Strict):
-    """The people and answers that a conclusion rests on."""
-
-    items: tuple[ItemId, ...]
-    completions: tuple[CompletionId, ...]
-    reviewers: tuple[ReviewerId, ...]
-    ratings: tuple[RatingId, ...]
-
-
-class Verdict(Strict):
-    """What is concluded about one completion from all its ratings."""
-
-    completion_id: CompletionId
-    prompt_id: PromptId
-    outcome: VerdictValue | None
-    """None when the reviewers are split: undecided is not a verdict of its own kind."""
-    most_likely: VerdictValue
-    probability: Share
-    """Of `most_likely`, given the ratings."""
-    hallucinated: bool | None
-    """None when reviewers are split."""
-    hallucination_probability: Share | None = None
-    """That it states something false, from what was said about it. None where nobody said anything."""
-    abstains: bool | None
-    criteria: dict[str, float]
-    """Mean rating by criterion."""
-    rewrites: tuple[str, ...] = ()
-    sources: Sources
-
-
-class Outcome(StrEnum):
-    """How two completions of one prompt compare."""
-
-    FIRST = "first"
-    SECOND = "second"
-    TIE = "tie"
-    UNDECIDED = "undecided"
-
-
-class PairVerdict(Strict):
-    """What is concluded about two completions shown side by side."""
-
-    first: CompletionId
-    second: CompletionId
-    outcome: Outcome
-    reversed_probability: float = Field(ge=0, le=0.5)
-    """Probability that the outcome's preference is really the other way round. 0 for ties and undecided."""
-
-
-class RankVerdict(Strict):
-    """What is concluded about the completions of one rank item, pair by pair."""
-
-    item_id: ItemId
-    prompt_id: PromptId
-    pairs: tuple[PairVerdict, ...]
-    """All K(K-1)/2 of them."""
-    rewrites: tuple[str, ...] = ()
-    best: CompletionId | None
-    """The one completion that beats or ties all others, when there is exactly one such."""
-    sources: Sources
-
-
-class SftExample(Strict):
-    """One demonstration."""
-
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
-    completion: str
-    origin: Literal["accepted", "adjudicated", "rewrite"]
-    """Adjudicated: accepted by who settled what reviewers disagreed on."""
-    weight: float = Field(default=1.0, gt=0)
-    """How often it counts, from the shares of topics and the cap on one reviewer's share; the mean over a training set is 1."""
-    sources: Sources
-
-
-class KtoExample(Strict):
-    """One answer, and whether people want it."""
-
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
-    completion: str
-    label: bool
-    """True when it is wanted."""
-    weight: float = Field(default=1.0, gt=0)
-    sources: Sources
-
-
-PairOrigin = Literal["ranking", "rewrite", "span", "verdict", "criteria"]
-"""What a pair follows from: answers side by side, a reviewer's better answer, or answers rated apart: one without the false
-statement that is marked in the other, separate verdicts (correct or safe against not), ratings on the rubric's criteria."""
-
-
-class PreferencePair(Strict):
-    """Two answers to one prompt, one of them preferred."""
-
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
-    chosen: str
-    rejected: str
-    margin: float = Field(default=1.0, gt=0)
-    """How much better, in tiers of the ranking; the reward model's margin."""
-    reversed_probability: float = Field(default=0.0, ge=0, le=0.5)
-    """Probability that it is the other way round, given all ratings. Doubt about the reviewers enters here alone."""
-    weight: float = Field(default=1.0, gt=0)
-    """For sampling, criteria and caps on one reviewer's share; the mean over a training set is 1."""
-    origin: PairOrigin
-    criterion: str | None = None
-    """The rubric's criterion that told answers rated apart from each other; None for answers compared as wholes."""
-    sources: Sources
-
-
-class RankedPair(Strict):
-    """One judgement between two answers of a ranked set. Ties and undecided pairs are none."""
-
-    better: int = Field(ge=0)
-    """Index into `RankedSet.completions`."""
-    worse: int = Field(ge=0)
-    reversed_probability: float = Field(default=0.0, ge=0, le=0.5)
-    weight: float = Field(default=1.0, gt=0)
-    margin: float = Field(default=1.0, gt=0)
-    origin: PairOrigin
-    criterion: str | None = None
-
-    @model_validator(mode="after")
-    def _compares_two(self) -> Self:
-        if self.better == self.worse:
-            raise ValueError(f"better and worse are both answer {self.better}; a preference needs two answers")
-        return self
-
-
-class RankedSet(Strict):
-    """Every answer to one prompt that was compared with another, and all their pairs: one packed row of the ranked trainer.
-
-    The pairs of all ranked sets are those of pairs.jsonl, one for one.
-    """
-
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
-    completions: tuple[str, ...] = Field(min_length=2)
-    """Ranked ones, rewrites and such as were judged apart, each text once."""
-    pairs: tuple[RankedPair, ...]
-    ties: tuple[tuple[int, int], ...] = ()
-    """Indices of answers that reviewers found equally good side by side: told apart from what was never compared, and never
-    a pair."""
-    hallucinated: tuple[bool | None, ...] = ()
-    """One for each completion: it states something false or unsupported. None where nobody rated it, or reviewers are split.
-    Empty when nothing is known of any."""
-    spans: tuple[tuple[Span, ...], ...] = ()
-    """One tuple for each completion: the parts of it that reviewers marked as false. Empty when nothing is marked in any."""
-    sources: Sources
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        size = len(self.completions)
-        for name in ("hallucinated", "spans"):
-            if (found := len(getattr(self, name))) not in {0, size}:
-                raise ValueError(f"{name} has {found} entries; one for each of the {size} completions, or none")
-        return self

@@ -11,7 +11,8 @@ from typing import Any
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.jsonl import read_rows
 from feedback.lineage import Manifest, read_manifest
-from feedback.schemas import Message, SftExample
+from feedback.schemas import Message
+from feedback.training_sets.rows import SftExample
 from feedback.training_sets.weights import times
 from sft.adapters import input_hash, parent_id, save_adapter
 from sft.chat import Encoded, encoder

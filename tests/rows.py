@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from feedback.aggregation.conclusions import Sources
 from feedback.ids import CompletionId, ExampleId, FamilyId, ItemId, PromptId, RatingId, ReviewerId, content_hash
 from feedback.jsonl import write_rows
 from feedback.lineage import writing
-from feedback.schemas import Message, PreferencePair, RankedPair, RankedSet, SftExample, Sources
+from feedback.schemas import Message
+from feedback.training_sets.rows import PreferencePair, RankedPair, RankedSet, SftExample
 
 SOURCES = Sources(items=(ItemId("item-0"),), completions=(CompletionId("completion-0"),), reviewers=(ReviewerId("sim-ada"),),
                   ratings=(RatingId("rating-0"),))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from feedback.ids import FamilyId
-from feedback.schemas import Message, PreferencePair, RankedSet
+from feedback.schemas import Message
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.curves.checks import WatchedLosses
 
 APART, TRAINED = "apart", "trained"

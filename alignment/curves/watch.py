@@ -11,8 +11,8 @@ from alignment.curves.judged import judge_preferences
 from alignment.curves.pairs import APART, TRAINED, JudgedPair, PairReadings, WatchedPair, judged_pairs
 from alignment.ranked.trees import Tree, share_branches
 from feedback.ids import unit_interval
-from feedback.schemas import PreferencePair, RankedSet
 from feedback.terminal import note
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.chat import Encoded, encoder
 from sft.curves.curve import history_of
 from sft.curves.readings import reader, readings_of

@@ -16,10 +16,11 @@ from typing import Self
 
 from pydantic import Field
 
+from feedback.aggregation.conclusions import Verdict
 from feedback.aggregation.verdicts import aggregate
 from feedback.config import Strict
 from feedback.ids import CompletionId, FamilyId, PolicyId, PromptId, ReviewerId, unit_interval
-from feedback.schemas import Completion, Prompt, Purpose, Queue, Verdict, VerdictValue
+from feedback.schemas import Completion, Prompt, Purpose, Queue, VerdictValue
 from feedback.store.snapshot import Contents
 
 

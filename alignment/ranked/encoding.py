@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from feedback.schemas import RankedSet, Span
+from feedback.schemas import Span
+from feedback.training_sets.rows import RankedSet
 from sft.chat import FIXED_DATE, answer_text, encode_prompt, prompt_text
 
 

@@ -24,8 +24,8 @@ from alignment.ranked.settings import AttentionPath, RowsConfig
 from alignment.ranked.stepping import ForestSteps, collate, dataset_of
 from alignment.ranked.support import choose
 from alignment.ranked.tokens import read_rankings
-from feedback.schemas import RankedSet
 from feedback.terminal import note
+from feedback.training_sets.rows import RankedSet
 
 
 class RankedRewardTrainer(ForestSteps, RewardTrainer):

@@ -9,7 +9,7 @@ from typing import Any
 from alignment.ranked.encoding import Encoded, Encoding, together
 from alignment.ranked.trees import Pair, Tree, is_cyclic, share_branches
 from feedback.errors import InvalidInput, NothingToDo
-from feedback.schemas import RankedSet
+from feedback.training_sets.rows import RankedSet
 from sft.chat import ensure_template
 
 

@@ -28,8 +28,8 @@ from alignment.ranked.support import choose
 from alignment.ranked.tokens import Reading, read_rankings
 from feedback.errors import InvalidInput
 from feedback.paths import cache_dir
-from feedback.schemas import RankedSet
 from feedback.terminal import note
+from feedback.training_sets.rows import RankedSet
 
 NOT_HERE = {"use_weighting": False, "ld_alpha": None, "f_divergence_type": "reverse_kl", "sync_ref_model": False,
             "truncation_mode": "keep_start", "loss_type": ["sigmoid"], "label_smoothing": 0.0}

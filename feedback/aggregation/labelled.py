@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from feedback.aggregation.conclusions import Sources
 from feedback.aggregation.questions import Asked, Value, ask, choice_questions
 from feedback.aggregation.verdicts import DECIDING_ODDS, one_each, sources
 from feedback.aggregation.votes import tally
 from feedback.config import Strict
 from feedback.ids import CompletionId
-from feedback.schemas import Purpose, RateAnswer, Rating, Sources
+from feedback.schemas import Purpose, RateAnswer, Rating
 from feedback.store.snapshot import Contents
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 
+from feedback.aggregation.conclusions import Outcome, PairVerdict
 from feedback.ids import CompletionId
-from feedback.schemas import Outcome, PairVerdict, RankAnswer
+from feedback.schemas import RankAnswer
 
 PRIOR = 0.5
 """Both parameters of the Beta prior on the share of reviewers who prefer the first: Jeffreys'."""

@@ -12,25 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from feedback.aggregation.conclusions import Outcome, PairVerdict, RankVerdict, Sources, Verdict
 from feedback.aggregation.orders import MOST_ANSWERS, Ranking, WeighedRankings, weigh_rankings
 from feedback.aggregation.questions import Asked, ask, latest_answers, questions
 from feedback.aggregation.ranking import best_of, compare, vote_on, without_circles
 from feedback.aggregation.votes import ASSUMED_ACCURACY, DECIDING, tally
 from feedback.ids import CompletionId, ItemId, PromptId, ReviewerId
-from feedback.schemas import (
-    Outcome,
-    PairVerdict,
-    Purpose,
-    Queue,
-    RankAnswer,
-    RankVerdict,
-    RateAnswer,
-    Rating,
-    ReviewItem,
-    Sources,
-    Verdict,
-    VerdictValue,
-)
+from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, Rating, ReviewItem, VerdictValue
 from feedback.store.snapshot import Contents
 
 DECIDING_ODDS = 1.5

@@ -14,13 +14,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from feedback.aggregation.conclusions import Outcome
 from feedback.aggregation.overlap import OverlapRule, needs
 from feedback.aggregation.verdicts import certainty, conclude, weighed_contents
 from feedback.config import QueueConfig, Strict
 from feedback.desk.routing import Router
 from feedback.ids import CompletionId, unit_interval
 from feedback.rubric import Rubric
-from feedback.schemas import Outcome, Purpose, ReviewItem
+from feedback.schemas import Purpose, ReviewItem
 from feedback.store.quarantine import quarantined
 from feedback.store.snapshot import Contents, gather
 from feedback.store.store import Store

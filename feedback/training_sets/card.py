@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from feedback.config import Strict
 from feedback.ids import FamilyId, ReviewerId
-from feedback.schemas import KtoExample, PreferencePair, RankedSet, SftExample
 from feedback.store.snapshot import Contents
 from feedback.training_sets.kto import Labelled
 from feedback.training_sets.material import Material
 from feedback.training_sets.preferences import ORIGINS, Preferences
 from feedback.training_sets.rewrites import Rewrites
+from feedback.training_sets.rows import KtoExample, PreferencePair, RankedSet, SftExample
 from feedback.training_sets.sft import FIRST, Demonstrations
 from feedback.training_sets.split import Joined
 from feedback.training_sets.weights import ReviewerShare

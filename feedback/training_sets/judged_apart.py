@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from feedback.aggregation.conclusions import Verdict
 from feedback.aggregation.votes import ASSUMED_ACCURACY
 from feedback.config import SetsConfig
 from feedback.ids import CompletionId, PromptId, content_hash
-from feedback.schemas import PairOrigin, RateAnswer, Verdict, VerdictValue
+from feedback.schemas import RateAnswer, VerdictValue
 from feedback.training_sets.material import Material
+from feedback.training_sets.rows import PairOrigin
 from feedback.training_sets.sft import refusal
 
 SPREAD = 0.7

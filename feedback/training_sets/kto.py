@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from feedback.aggregation.conclusions import Sources
 from feedback.config import SetsConfig
 from feedback.curation.quality import shows_nothing
 from feedback.ids import ExampleId, content_hash
-from feedback.schemas import KtoExample, SftExample, Sources, VerdictValue
+from feedback.schemas import VerdictValue
 from feedback.training_sets.judged_apart import is_safe
 from feedback.training_sets.material import Material, TextKey, united
+from feedback.training_sets.rows import KtoExample, SftExample
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
+from feedback.aggregation.conclusions import Sources
 from feedback.aggregation.verdicts import Verdicts, aggregate
 from feedback.curation.duplicates import conversation, normalised
 from feedback.ids import CompletionId, FamilyId, ItemId, PromptId, RatingId
-from feedback.schemas import Completion, Prompt, Purpose, Rating, ReviewItem, Sources
+from feedback.schemas import Completion, Prompt, Purpose, Rating, ReviewItem
 from feedback.store.snapshot import Contents
 
 TextKey: TypeAlias = tuple[PromptId, str]

@@ -13,22 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never, get_args
 
+from feedback.aggregation.conclusions import Outcome, PairVerdict, RankVerdict, Sources
 from feedback.aggregation.ranking import margin, reversed_probability
 from feedback.config import SetsConfig
 from feedback.curation.quality import shows_nothing
 from feedback.ids import ExampleId, PromptId, content_hash
-from feedback.schemas import (
-    Outcome,
-    PairOrigin,
-    PairVerdict,
-    PreferencePair,
-    RankAnswer,
-    RankVerdict,
-    Sources,
-)
+from feedback.schemas import RankAnswer
 from feedback.training_sets.judged_apart import judged_apart
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
+from feedback.training_sets.rows import PairOrigin, PreferencePair
 
 ORIGINS: tuple[PairOrigin, ...] = get_args(PairOrigin)
 """What somebody said about two answers side by side comes before what follows from separate judgements."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from feedback.aggregation.conclusions import Verdict
 from feedback.ids import ExampleId, PromptId, content_hash
-from feedback.schemas import PreferencePair, RankedPair, RankedSet, RateAnswer, Span, Verdict
+from feedback.schemas import RateAnswer, Span
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.preferences import Tie
+from feedback.training_sets.rows import PreferencePair, RankedPair, RankedSet
 
 
 def ranked_sets(pairs: Iterable[PreferencePair], ties: Iterable[Tie], material: Material) -> tuple[RankedSet, ...]:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from feedback.aggregation.conclusions import Sources
 from feedback.aggregation.verdicts import sources
 from feedback.curation.duplicates import normalised
 from feedback.ids import CompletionId
-from feedback.schemas import Deleted, RankAnswer, RateAnswer, Rating, ReviewItem, Sources, VerdictValue
+from feedback.schemas import Deleted, RankAnswer, RateAnswer, Rating, ReviewItem, VerdictValue
 from feedback.training_sets.material import Material, TextKey
 
 

@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
+from feedback.aggregation.conclusions import Sources, Verdict
 from feedback.config import SetsConfig
 from feedback.ids import CompletionId, ExampleId, PromptId, content_hash
-from feedback.schemas import Prompt, SftExample, Sources, Verdict, VerdictValue
+from feedback.schemas import Prompt, VerdictValue
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
+from feedback.training_sets.rows import SftExample
 
 FIRST = ("rewrite", "adjudicated", "accepted")
 """Which origin a demonstration is named by when it has several."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from feedback.jsonl import read_rows
-from feedback.schemas import KtoExample, PreferencePair, RankedSet, SftExample
+from feedback.training_sets.rows import KtoExample, PreferencePair, RankedSet, SftExample
 
 Kind = Literal["sft", "pairs", "kto", "reward", "rankings"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from feedback.config import Strict
 from feedback.errors import InvalidInput
 from feedback.ids import ReviewerId, unit_interval
-from feedback.schemas import KtoExample, PreferencePair, SftExample
+from feedback.training_sets.rows import KtoExample, PreferencePair, SftExample
 
 Row = TypeVar("Row", SftExample, PreferencePair, KtoExample)
 

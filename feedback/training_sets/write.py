@@ -15,7 +15,7 @@ from feedback.errors import InvalidInput, NothingToDo, StageRefused
 from feedback.ids import FamilyId, RatingId, content_hash
 from feedback.jsonl import read_rows, write_rows
 from feedback.lineage import Draft, Manifest, read_manifest, writing
-from feedback.schemas import KtoExample, PreferencePair, Prompt, Purpose, RankedSet, SftExample
+from feedback.schemas import Prompt, Purpose
 from feedback.store.snapshot import Contents, read_snapshot
 from feedback.training_sets.card import SetsCard, WeighedRows, make_card
 from feedback.training_sets.kto import label
@@ -23,6 +23,7 @@ from feedback.training_sets.material import Material, gather
 from feedback.training_sets.preferences import preferences
 from feedback.training_sets.rankings import ranked_sets
 from feedback.training_sets.rewrites import read_rewrites
+from feedback.training_sets.rows import KtoExample, PreferencePair, RankedSet, SftExample
 from feedback.training_sets.sft import demonstrations
 from feedback.training_sets.split import held_out_families, is_held_out, joined_families
 from feedback.training_sets.weights import topic_weights, weighed

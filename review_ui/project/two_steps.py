@@ -6,10 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from feedback.aggregation.conclusions import Sources
 from feedback.ids import ExampleId, FamilyId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, writing
-from feedback.schemas import Message, Prompt, RankedPair, RankedSet, SftExample, Sources
+from feedback.schemas import Message, Prompt
+from feedback.training_sets.rows import RankedPair, RankedSet, SftExample
 from sft.config import LoraConfig, ModelConfig, SftConfig
 from sft.silence import quiet
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from feedback.measures import Unscored
-from feedback.schemas import SftExample
 from feedback.terminal import note
+from feedback.training_sets.rows import SftExample
 from sft.curves.chart import chart
 from sft.curves.checks import repeats, thrown_about, too_few
 from sft.curves.curve import History, history_of

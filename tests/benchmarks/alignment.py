@@ -33,10 +33,11 @@ from feedback.intervals import clopper_pearson
 from feedback.jsonl import read_rows
 from feedback.measures import Figure
 from feedback.paired import PairedTest, mcnemar_exact
-from feedback.schemas import Completion, PreferencePair, Prompt, Queue, Rating, Reviewer, ReviewItem, VerdictValue
+from feedback.schemas import Completion, Prompt, Queue, Rating, Reviewer, ReviewItem, VerdictValue
 from feedback.simulation import Judged, SimulatedReviewer
 from feedback.store.store import Store
 from feedback.terminal import note, print_json, print_table
+from feedback.training_sets.rows import PreferencePair
 from review_ui.demo import oracle, pocket
 from review_ui.demo.run import DemoOptions, open_project
 from sft import best_of, generate, train

@@ -11,7 +11,8 @@ import numpy as np
 from feedback.aggregation.panel import Panel
 from feedback.aggregation.reliability import weigh
 from feedback.ids import ExampleId, FamilyId, PromptId
-from feedback.schemas import Message, RankedPair, RankedSet
+from feedback.schemas import Message
+from feedback.training_sets.rows import RankedPair, RankedSet
 from review_ui.demo.facts import facts
 from review_ui.demo.oracle import judge
 from review_ui.demo.voices import VOICES, Corpus

@@ -29,7 +29,7 @@ from alignment import dpo
 from alignment.config import DpoConfig
 from feedback.jsonl import write_rows
 from feedback.lineage import read_manifest
-from feedback.schemas import PreferencePair, RankedSet
+from feedback.training_sets.rows import PreferencePair, RankedSet
 from sft.config import LoraConfig, ModelConfig
 from tests.benchmarks.desk_rankings import reviewed, true_rankings, with_doubt
 from tests.rows import pair

@@ -7,7 +7,7 @@ from random import Random
 
 from alignment import dpo
 from alignment.config import DpoConfig
-from feedback.schemas import PreferencePair
+from feedback.training_sets.rows import PreferencePair
 from sft import train
 from sft.config import LoraConfig, SftConfig
 from sft.curves.report import CurvesReport, read_report

@@ -14,8 +14,9 @@ from alignment.evaluation.outcomes import (
     outcomes_in,
     result_of,
 )
+from feedback.aggregation.conclusions import Sources, Verdict
 from feedback.ids import CompletionId, FamilyId, PromptId
-from feedback.schemas import Flag, Purpose, Sources, Verdict, VerdictValue
+from feedback.schemas import Flag, Purpose, VerdictValue
 from tests.alignment.evaluation.audits import CANDIDATE, CHAMPION, an_outcome, contents, form, rated
 from tests.people import a_prompt
 

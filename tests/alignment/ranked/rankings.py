@@ -6,8 +6,10 @@ import random
 from pathlib import Path
 
 from alignment.ranked.settings import RankedConfig
+from feedback.aggregation.conclusions import Sources
 from feedback.ids import ExampleId, FamilyId, PromptId
-from feedback.schemas import Message, RankedPair, RankedSet, Sources
+from feedback.schemas import Message
+from feedback.training_sets.rows import RankedPair, RankedSet
 from tests.tiny import tiny_tokenizer
 
 NOBODY = Sources(items=(), completions=(), reviewers=(), ratings=())

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback.aggregation.conclusions import Outcome, PairVerdict
 from feedback.aggregation.ranking import best_of, compare, margin, reversed_probability
 from feedback.ids import CompletionId
-from feedback.schemas import Outcome, PairVerdict, RankAnswer
+from feedback.schemas import RankAnswer
 
 A, B, C = CompletionId("a"), CompletionId("b"), CompletionId("c")
 

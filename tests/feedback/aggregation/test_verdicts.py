@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedback.aggregation.conclusions import Verdict
 from feedback.aggregation.verdicts import aggregate
 from feedback.ids import ReviewerId
-from feedback.schemas import Flag, Purpose, Quarantine, Verdict, VerdictValue
+from feedback.schemas import Flag, Purpose, Quarantine, VerdictValue
 from feedback.store.snapshot import Contents
 from tests.feedback.reviewed import Bench, rate
 from tests.people import START

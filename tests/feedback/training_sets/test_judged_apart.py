@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from feedback.rubric import Rubric
-from feedback.schemas import Flag, PreferencePair, RateAnswer, Span
+from feedback.schemas import Flag, RateAnswer, Span
+from feedback.training_sets.rows import PreferencePair
 from feedback.training_sets.write import build
 from tests.feedback.reviewed import RUBRIC, Bench, rate
 from tests.feedback.training_sets.stages import STAGE

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.schemas import Flag, Outcome, PairVerdict, PreferencePair
+from feedback.aggregation.conclusions import Outcome, PairVerdict
+from feedback.schemas import Flag
+from feedback.training_sets.rows import PreferencePair
 from feedback.training_sets.write import TrainingSets, build
 from tests.feedback.reviewed import Bench, rate
 from tests.feedback.training_sets.stages import STAGE

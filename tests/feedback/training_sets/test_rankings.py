@@ -7,7 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.schemas import Flag, RankedSet, Span
+from feedback.schemas import Flag, Span
+from feedback.training_sets.rows import RankedSet
 from feedback.training_sets.write import TrainingSets, build
 from tests.feedback.reviewed import Bench, rate
 from tests.feedback.training_sets.stages import STAGE

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback.aggregation.conclusions import RankVerdict, Verdict
 from feedback.config import CurationConfig, SplitConfig
 from feedback.curation import curate
 from feedback.errors import InvalidInput, NothingToDo, StageRefused
 from feedback.ids import FamilyId
 from feedback.jsonl import read_rows
 from feedback.lineage import manifest_hash, read_manifest
-from feedback.schemas import Message, PreferencePair, Prompt, Purpose, RankedSet, RankVerdict, SftExample, Verdict
+from feedback.schemas import Message, Prompt, Purpose
+from feedback.training_sets.rows import PreferencePair, RankedSet, SftExample
 from feedback.training_sets.split import held_out_families, is_held_out
 from feedback.training_sets.write import SetsStage, Splitter, build, run
 from tests.feedback.reviewed import Bench, rate
