@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -210,6 +211,24 @@ class SetsConfig(Strict):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _Plain(yaml.SafeLoader):
+    """YAML 1.2's booleans, true and false alone: `look: off` is the word that it looks like, and `no` is Norwegian."""
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Plain.yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if tag != _BOOL]
+                                  for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Plain.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def _parsed(text: str) -> Any:
+    loader = _Plain(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def read_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> Model:
     """Read `path` as a `model`, with `a.b=value` overrides applied (values are read as YAML).
 
@@ -225,7 +244,7 @@ def read_yaml(path: Path, model: type[Model], overrides: Sequence[str] = ()) -> 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML file. Raises InvalidInput when it is missing, not UTF-8, not YAML or not keys and values."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidInput(f"{path}: no such file; `redpen init DIR` writes one") from None
     except UnicodeDecodeError:
@@ -298,4 +317,4 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise InvalidInput(f"override {override!r}: `{parent}` holds a plain value, not keys")
-    data[last] = yaml.safe_load(text)
+    data[last] = _parsed(text)
