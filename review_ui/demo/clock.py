@@ -47,11 +47,5 @@ class Clock:
         return {name: round(seconds, 1) for name, seconds in parts.items()}
 
 
-def rest_share(split: dict[str, float]) -> float:
-    """Share of the time after the environment's creation that is none of the named parts; 0 when no time passed."""
-    after = sum(split.values()) - split["environment"]
-    return split["rest"] / after if after else 0.0
-
-
 def _finished(rounds: Path) -> list[Path]:
     return [path.parent for path in rounds.glob(f"*/*/{MANIFEST}")]

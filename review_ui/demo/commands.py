@@ -48,21 +48,20 @@ def _usual_folder(model: str, seed: int) -> Path:
 
 
 def _show(result: DemoResult) -> None:
-    from review_ui.demo.table import COLUMNS, cells
+    from review_ui.demo.table import COLUMNS, cells, told
 
     print_table(COLUMNS, [cells(row) for row in result.rows], title=TITLE)
+    typer.echo(told(result.rows))
     typer.echo(f"All in {result.folder.resolve()}: the questions, the rounds, the adapters; redpen.yaml is its configuration.")
     if result.played:
         _show_times(result)
-    typer.echo(f"Next: redpen round show --dir {result.folder}; redpen verify --dir {result.folder}")
+    typer.echo(f"Next: redpen serve --dir {result.folder} opens the workspace and the rounds with their reports; "
+               f"redpen round show --dir {result.folder} prints the newest round.")
 
 
 def _show_times(result: DemoResult) -> None:
-    from review_ui.demo.clock import rest_share
-
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.split_seconds.items())
-    typer.echo(f"Wall time {result.wall_seconds:.0f} s: {parts}. The rest is {100 * rest_share(result.split_seconds):.0f} % of "
-               "the time after the environment was there.")
+    typer.echo(f"It took {result.wall_seconds:.0f} s: {parts}.")
 
 
 def _serve(folder: Path) -> None:

@@ -124,6 +124,20 @@ def cells(row: DemoRow) -> tuple[str, ...]:
             "yes" if row.promoted else "no")
 
 
+def told(rows: Sequence[DemoRow]) -> str:
+    """The table in words: what became of the hallucinations, by `inspect`, and of the rounds that were not promoted."""
+    champion = max((row for row in rows if row.promoted), key=lambda row: row.round, default=rows[0])
+    held = [f"round {row.round} ({row.decision})" for row in rows if not row.promoted and row.decision is not None]
+    rates = [f"{_percent(row.oracle_hallucination_rate)} of the answers {said}" for row, said in (
+        (rows[0], "before the first round"), (champion, f"of round {champion.round}"))]
+    lines = [f"Hallucinated, by inspect: {' -> '.join(rates)}, which is the model that stands now."]
+    if champion.round == 0:
+        lines = [f"Hallucinated, by inspect: {rates[0]}; no round was promoted, and the base stands."]
+    if held:
+        lines.append(f"Not promoted, because its audit did not show it to be better: {', '.join(held)}.")
+    return "\n".join(lines)
+
+
 def _percent(figure: Figure) -> str:
     if not isinstance(figure, Measured):
         return "-"

@@ -8,7 +8,7 @@ import pytest
 
 from alignment import steps
 from feedback.lineage import writing
-from review_ui.demo.clock import Clock, rest_share
+from review_ui.demo.clock import Clock
 
 
 def a_stage(folder: Path) -> None:
@@ -32,9 +32,3 @@ def test_stages_that_an_earlier_run_finished_are_not_counted(tmp_path: Path) -> 
     manifest = tmp_path / "0001" / steps.SFT / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"seconds": ', '"seconds": 1000'))
     assert Clock(tmp_path).split()["training"] == 0
-
-
-def test_the_share_of_the_rest_leaves_the_environment_out() -> None:
-    split = {"environment": 60.0, "model": 30.0, "reviewing": 20.0, "training": 30.0, "sampling": 10.0, "rest": 10.0}
-    assert rest_share(split) == pytest.approx(10 / 100)
-    assert rest_share({"environment": 5.0, "rest": 0.0}) == 0

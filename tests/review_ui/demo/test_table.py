@@ -11,7 +11,7 @@ from feedback.measures import Measured, Unscored
 from feedback.schemas import VerdictValue
 from feedback.simulation import Judged
 from review_ui.demo import table
-from review_ui.demo.table import COLUMNS, DemoRow, as_json, cells
+from review_ui.demo.table import COLUMNS, DemoRow, as_json, cells, told
 from tests.loop import review, tiny_project
 
 SHARE = Measured(value=0.25, n=200, low=0.19, high=0.32, method="clopper-pearson")
@@ -39,6 +39,22 @@ def test_a_program_gets_every_figure_with_its_interval_and_null_for_none() -> No
     assert {"round", "policy", "promoted", "shipped", "correct_rate", "abstention_rate", "oracle_hallucination_rate",
             "oracle_correct_rate", "accuracy", "tone", "safety", "decision"} <= set(first)
     assert (made["wall_seconds"], made["split_seconds"]) == (12.3, {"rest": 1.0})
+
+
+def test_the_table_is_told_in_words_with_what_was_held_back() -> None:
+    base = a_row().model_copy(update={"round": 0, "decision": None})
+    held = a_row().model_copy(update={"round": 2, "promoted": False, "decision": "hold"})
+    assert told([base, a_row(), held]) == (
+        "Hallucinated, by inspect: 25% [19, 32] of the answers before the first round -> 25% [19, 32] of the answers of round 1, "
+        "which is the model that stands now.\nNot promoted, because its audit did not show it to be better: round 2 (hold).")
+
+
+def test_where_nothing_was_promoted_the_base_stands() -> None:
+    base = a_row().model_copy(update={"round": 0, "promoted": False, "decision": None})
+    held = a_row().model_copy(update={"promoted": False, "decision": "not enough data"})
+    first, second = told([base, held]).splitlines()
+    assert first.endswith("no round was promoted, and the base stands.")
+    assert second.endswith("round 1 (not enough data).")
 
 
 @pytest.mark.slow
