@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -43,19 +44,36 @@ def read_numbered(path: Path, row: type[Row]) -> list[tuple[int, Row]]:
 
 def numbered_values(path: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
     """(line number from 1, value) for every line that is JSON; the others are appended to `problems`."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        raise InvalidInput(f"{path}: no such file; expected one JSON object per line") from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line.decode("utf-8"))
+            yield number, _value(line)
         except UnicodeDecodeError as error:
             problems.append(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); save the file as UTF-8")
         except json.JSONDecodeError as error:
             problems.append(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}); one JSON object per line")
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            problems.append(f"{path}:{number}: holds {half!r}, half of a character, which no file can hold; write the whole one")
+        except (RecursionError, ValueError):
+            problems.append(f"{path}:{number}: too deep, or a number of too many digits; one plain JSON object per line")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InvalidInput(f"{path}: no such file; expected one JSON object per line") from None
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}; expected a file of one JSON object per line") from None
+
+
+def _value(line: bytes) -> Any:
+    value = json.loads(line.decode("utf-8"))
+    if b"\\ud" in line.lower():
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half a character, which "\\ud800" may stand for
+    return value
 
 
 def raise_problems(problems: list[str]) -> None:

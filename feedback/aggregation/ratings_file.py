@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,6 +14,9 @@ from feedback.config import Strict, describe
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.jsonl import numbered_values, raise_problems
 
+LARGEST = 1e15
+"""Numbers up to it are exact as floats, and so is their mean."""
+
 
 def _name(found: Any) -> str | int:
     if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
@@ -25,7 +27,7 @@ def _name(found: Any) -> str | int:
 def _value(found: Any) -> str | float:
     if isinstance(found, bool) or not isinstance(found, str | int | float) or found == "":
         raise ValueError(f"found {found!r}; use a text (a label) or a number (on a scale)")
-    if isinstance(found, float) and not math.isfinite(found):
+    if not isinstance(found, str) and not -LARGEST <= found <= LARGEST:
         raise ValueError(f"found {found}; use a number on a scale")
     return found
 

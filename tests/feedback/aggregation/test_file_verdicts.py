@@ -48,6 +48,12 @@ def test_texts_and_numbers_are_not_one_scale(tmp_path: Path) -> None:
         read_ratings_file(written(tmp_path, row("a", "x", "yes"), row("a", "y", 3)))
 
 
+@pytest.mark.parametrize("number", ["1e308", "-1e400", "9" * 400])
+def test_a_number_beyond_all_scales_is_refused(number: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="use a number on a scale"):
+        read_ratings_file(written(tmp_path, row("a", "x", 1), f'{{"item": "a", "reviewer": "y", "value": {number}}}'))
+
+
 def test_an_empty_file_is_nothing_to_do(tmp_path: Path) -> None:
     with pytest.raises(NothingToDo, match="no ratings in it"):
         read_ratings_file(written(tmp_path, "", ""))
