@@ -170,5 +170,8 @@ def _tell_status(found: DeskStatus) -> None:
     typer.echo(f"days left at this pace: {found.pace.days_left}; hours of work: {found.pace.hours_of_work}")
     if found.to_settle:
         typer.echo(f"to be settled, as reviewers are split: {found.to_settle}")
+    if found.gone:
+        typer.echo(f"records deleted in Argilla: {found.gone}; their answers were withdrawn and nobody is asked about them "
+                   "any more; a round that waits for them goes on with `redpen round request`")
     if found.unpushed:
         typer.echo(f"items not in Argilla yet: {found.unpushed}; run `redpen review push`")

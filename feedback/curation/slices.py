@@ -70,10 +70,11 @@ def slices(contents: Contents) -> SlicesReport:
     """Every slice of what was rated, sorted by dimension and name; with what a person should know."""
     rows = _rated(contents)
     language = {prompt.id: _language(prompt) for prompt in contents.prompts}
+    names: dict[str, str] = {reviewer.id: reviewer.name for reviewer in contents.reviewers}
     found = [*_by("topic", rows, lambda row: row.prompt.topic or NO_TOPIC, contents),
              *_by("language", rows, lambda row: language[row.prompt.id], contents),
              *_by("length", rows, lambda row: _length(row.prompt.text), contents),
-             *_by("reviewer", rows, lambda row: row.rating.reviewer_id, contents)]
+             *_by("reviewer", rows, lambda row: names.get(row.rating.reviewer_id, row.rating.reviewer_id), contents)]
     balance = Counter(row.answer.verdict.value for row in rows if row.answer)
     majority = wilson(max(balance.values(), default=0), balance.total())
     rare = _rare(found)

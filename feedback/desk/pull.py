@@ -18,11 +18,12 @@ from feedback.config import Strict
 from feedback.desk.desk import Answers, Dataset, Desk, Record, Response, is_simulated
 from feedback.desk.layout import is_review_dataset
 from feedback.desk.reading import Key, Known, Reading, Rejected, read_records, tombstone, withdrawn
-from feedback.desk.rubrics import remember, rubric_of, versions
+from feedback.desk.rubrics import remember, rubric_of
 from feedback.errors import DeskRefused
 from feedback.ids import ItemId
 from feedback.rubric import Rubric
 from feedback.schemas import Rating, Reviewer
+from feedback.store.rubrics import versions
 from feedback.store.store import Store
 from feedback.terminal import progress
 

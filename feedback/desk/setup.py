@@ -9,9 +9,9 @@ from feedback.config import QueueConfig, Strict
 from feedback.desk.desk import Dataset, Desk
 from feedback.desk.layout import RANKING, Asked, Kind, Layout, asked, is_review_dataset, kinds_for, layouts, version_of
 from feedback.desk.routing import Router
-from feedback.desk.rubrics import RULE
 from feedback.errors import InvalidInput
 from feedback.rubric import Rubric
+from feedback.store.rubrics import RULE
 
 
 class Plan(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from feedback.config import Strict
@@ -44,6 +45,8 @@ class DeskStatus(Strict):
     reviewers: tuple[ReviewerStatus, ...]
     unpushed: int
     """Items of the store that no reviewer can see yet: run `redpen review push`."""
+    gone: int
+    """Items whose records were deleted in Argilla: nobody is asked about them any more."""
     to_settle: int
     """Items on which reviewers are split that still wait for one person's word."""
     pace: Pace
@@ -64,11 +67,13 @@ def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStat
     people = sorted(desk.reviewers() | {user for one in counted.values() for user in one.users})
     there = {dataset.id for dataset in found.values()}
     shown = {item_id for item_id, records in store.pushed().items() if any(one.split("/")[0] in there for one in records)}
+    held = Counter(one.split("/")[0] for records in store.pushed().values() for one in records)
     datasets, items = tuple(_dataset(found[name], counted[name]) for name in sorted(found)), store.items()
     missing = sum(dataset.reviews_missing for dataset in datasets)
     by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
     return DeskStatus(workspace=desk.workspace, datasets=datasets,
                       reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
+                      gone=sum(max(0, held[one.id] - desk.size(one)) for one in found.values()),
                       unpushed=sum(item.id not in shown for item in items),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))

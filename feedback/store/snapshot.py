@@ -25,6 +25,7 @@ from feedback.lineage import Manifest, changed_files, read_manifest, writing
 from feedback.rubric import Rubric
 from feedback.schemas import Completion, GoldAnswer, Prompt, Purpose, Quarantine, Rating, Reviewer, ReviewItem
 from feedback.store.quarantine import quarantined
+from feedback.store.rubrics import check_goes_on
 from feedback.store.store import Store
 
 Value = TypeVar("Value")
@@ -104,8 +105,10 @@ def seal(store: Store, *, purpose: Purpose | None, rounds: Sequence[int] | None,
 
     `exclude`: ratings that are left out, since a policy has learned from them already. `mask`: takes personal data out of what
     is written; ids stay those of the store. The same ratings give the same
-    manifest hash: `until` is told in logs/seal.json only. Raises NothingToDo without ratings.
+    manifest hash: `until` is told in logs/seal.json only. Raises NothingToDo without ratings, and InvalidInput for a
+    rubric under which older ratings would answer other questions.
     """
+    check_goes_on(store, rubric)
     known = frozenset(exclude)
     latest = [row for row in store.latest_ratings(until, purpose=purpose, rounds=rounds) if row.id not in known]
     live = [row for row in latest if row.answer.kind != "deleted"]

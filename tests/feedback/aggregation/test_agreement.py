@@ -120,3 +120,15 @@ def test_a_number_outside_the_scale_is_no_rating() -> None:
         bench.rated(f"q{number}", "a", by=[rate(criteria={"tone": 9}), rate(criteria={"tone": 5})])
     assert agreement(bench.contents)["tone"] == Unscored(
         reason="0 of 3 items have two or more ratings; agreement needs two such items")
+
+
+def test_a_slice_without_two_ratings_of_one_answer_says_so_and_an_empty_one_is_not_there() -> None:
+    bench = Bench()
+    for question in ("a", "b"):
+        bench.rated(question, "yes", by=["correct", "incorrect"])
+    bench.rated("c", "yes", by=["correct"])
+    bench.items[2:] = [item.model_copy(update={"round": 3}) for item in bench.items[2:]]
+    found = agreement_by(bench.contents, "round")
+    assert set(found) == {"round 0001", "round 0003"}
+    assert isinstance(found["round 0003"]["verdict"], Unscored)
+    assert "0 of 1 items have two or more ratings" in found["round 0003"]["verdict"].reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from feedback.desk.page_text import read_shown, shown_markdown
 from feedback.desk.premark import unsupported
 from feedback.desk.pull import pull
 from feedback.desk.push import push
-from feedback.desk.rubrics import versions
 from feedback.desk.texts import add_texts, read_texts
 from feedback.errors import InvalidInput
 from feedback.rubric import Choice, Criterion, Option, Rubric, read_rubric
 from feedback.schemas import Flag, Purpose, Queue, RateAnswer, ReviewItem, Severity, SpanType, VerdictValue
+from feedback.store.rubrics import versions
+from feedback.store.snapshot import seal
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
 from tests.people import a_completion, a_prompt, a_ranking, a_rate_answer, a_rate_item, a_rubric
@@ -159,15 +161,17 @@ def test_an_optional_question_that_nobody_answered_may_go_again(desk: DeskInMemo
     ({"choices": (Choice(name="kind", title="Kind", options=(Option(value="a"), Option(value="b"))),)}, "'kind' is new and"),
 ])
 def test_a_rubric_that_asks_something_else_is_refused_once_there_are_ratings(
-        change: dict[str, Any], told: str, desk: DeskInMemory, store: Store) -> None:
+        change: dict[str, Any], told: str, desk: DeskInMemory, store: Store, tmp_path: Path) -> None:
     item = store.items(queue=Queue.RATE)[0]
     push(desk, store, a_rubric(), [item])
     desk.submit("sim-anna", item, a_rate_answer())
     pull(desk, store, a_rubric())
     before = store.ratings(), desk.datasets(), store.events()
-    for work in (push, pull):
+    changed = a_rubric().model_copy(update=change)
+    for work in (partial(push, desk), partial(pull, desk), partial(seal, purpose=None, rounds=None, out=tmp_path / "sealed")):
         with pytest.raises(InvalidInput, match=f"{told}(?s:.*)keep the old question with `required: false`"):
-            work(desk, store, a_rubric().model_copy(update=change))
+            work(store=store, rubric=changed)
+    assert not (tmp_path / "sealed").exists()
     assert (store.ratings(), desk.datasets(), store.events()) == before
 
 

@@ -45,6 +45,13 @@ def test_items_that_no_reviewer_can_see_are_counted(store: Store, desk: DeskInMe
     assert status(desk, store).unpushed == 6
 
 
+def test_records_that_somebody_deleted_in_argilla_are_counted(store: Store, desk: DeskInMemory) -> None:
+    push(desk, store, a_rubric())
+    assert status(desk, store).gone == 0
+    desk.delete_record(store.items(queue=Queue.RATE)[0])
+    assert (status(desk, store).gone, status(desk, store).unpushed) == (1, 0)
+
+
 def test_without_a_workspace_it_says_to_run_setup(store: Store) -> None:
     with pytest.raises(DeskRefused, match="run `redpen review setup` first"):
         status(DeskInMemory(), store)
