@@ -33,7 +33,12 @@ def demo(
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise typer.BadParameter(f"{json_file.parent}: no such folder; make it first", param_hint="--json")
     wanted = rounds or (3 if model == USUAL else 2)
-    result = run(DemoOptions(folder=folder or _usual_folder(model, seed), model=model, rounds=wanted, seed=seed))
+    options = DemoOptions(folder=folder or _usual_folder(model, seed), model=model, rounds=wanted, seed=seed)
+    try:
+        result = run(options)
+    except KeyboardInterrupt:
+        note(f"Stopped. The same command goes on where it was; delete {options.folder} to begin again.")
+        raise
     _show(result)
     if json_file is not None:
         json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")

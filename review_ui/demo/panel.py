@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from feedback import simulation
@@ -49,19 +50,26 @@ class Panel:
 
     def work(self, advance: Callable[[int], None] = lambda count: None) -> int:
         """Everybody rates in parallel until nothing is pending for anybody; how many forms were submitted."""
-        done = 0
+        done, stop = 0, Event()
         with ThreadPoolExecutor(len(self.people), thread_name_prefix="sim") as threads:
-            # Again until nobody finds anything: what others submit moves the pages that somebody turns at the same time.
-            while now := sum(threads.map(lambda person: self._sit(person, advance), self.people)):
-                done += now
+            try:
+                # Again until nobody finds anything: what others submit moves the pages that somebody turns at the same time.
+                while now := sum(threads.map(lambda person: self._sit(person, advance, stop), self.people)):
+                    done += now
+            except BaseException:
+                # Ctrl-C, or one who cannot go on: the others go home as well.
+                stop.set()
+                raise
         return done
 
-    def _sit(self, person: SimulatedReviewer, advance: Callable[[int], None]) -> int:
+    def _sit(self, person: SimulatedReviewer, advance: Callable[[int], None], stop: Event) -> int:
         """One person's day."""
         done = 0
         with logged_in(self.url, self.accounts[person.name]) as session:
             for dataset in session.datasets():
                 for pages in _in_parts(self._pages_of(person, session, dataset)):
+                    if stop.is_set():
+                        return done
                     session.submit({record: self._fill_in(person, page) for record, page in pages.items()})
                     advance(len(pages))
                     done += len(pages)

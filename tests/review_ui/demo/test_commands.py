@@ -21,6 +21,16 @@ def test_the_file_for_the_figures_is_checked_before_anything_starts(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_demo_that_is_stopped_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(options: DemoOptions) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("review_ui.demo.run.run", stopped)
+    said = CliRunner().invoke(app, ["demo", "--dir", str(tmp_path / "demo")])
+    assert said.exit_code == 130
+    assert "The same command goes on where it was; delete" in said.output.replace("\n", " ")
+
+
 def test_a_new_demo_is_a_whole_project(tmp_path: Path) -> None:
     project = open_project(DemoOptions(folder=tmp_path / "demo", seed=3), "some/base")
     assert (project.config.seed, project.config.model.base) == (3, "some/base")

@@ -120,6 +120,21 @@ def test_an_answer_that_argilla_does_not_take_is_an_error(tmp_path: Path) -> Non
         a_panel(url, tmp_path).work()
 
 
+def test_when_the_demo_is_stopped_everybody_goes_home_and_the_next_run_does_the_rest(tmp_path: Path) -> None:
+    argilla = TinyArgilla(records=rate_records(40 * AT_ONCE))
+
+    def interrupted(count: int) -> None:
+        raise KeyboardInterrupt
+
+    with argilla.served() as url:
+        panel = a_panel(url, tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            panel.work(interrupted)
+        before = len(argilla.responses)
+        assert before < len(argilla.records)
+        assert panel.work() == len(argilla.records) - before
+
+
 def test_an_argilla_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
     with TinyArgilla().served() as url:
         panel = a_panel(url, tmp_path)
