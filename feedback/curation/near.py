@@ -28,6 +28,8 @@ NEIGHBOURS = 8
 FEWEST_BANDS = 4
 """Bands that a pair shares before it is compared. At similarity 0.8 a pair shares 13 of 32 on average, and fewer than 4 once in
 ten thousand; at 0.5, where templates lie, it shares 2."""
+REMEMBERED = 2_000_000
+"""Pairs that were compared in vain and come again with each band they share; with more, they are compared again."""
 BLOCK = 100_000
 """Pairs whose bands are compared at once."""
 SEED = 1
@@ -50,10 +52,18 @@ def near_duplicates(texts: Sequence[str], *, similarity: float = 0.8) -> dict[in
         else:
             above[at] = first[told]
     del first
+    unlike: set[int] = set()
     for one, other in _candidates(texts, distinct):
         leading, following = sorted((_lead(above, one), _lead(above, other)))
-        if leading != following and alike(texts[one], texts[other], similarity=similarity):
+        pair = one * len(texts) + other
+        if leading == following or pair in unlike:
+            continue
+        if alike(texts[one], texts[other], similarity=similarity):
             above[following] = leading
+        else:
+            if len(unlike) == REMEMBERED:
+                unlike.clear()
+            unlike.add(pair)
     return {at: _lead(above, at) for at in sorted(above)}
 
 
