@@ -48,7 +48,7 @@ def judge_preferences(stage: str, parted: Parted[JudgedPair], history: History, 
     report = CurvesReport(stage=stage, steps=history.steps, counts=counts, findings=findings, unsaid=unsaid,
                           figures=_ended(history, readings, policy=policy), groups=groups(readings), curves=dict(history.curves),
                           notes=NOTES if policy else ())
-    charts = policy_charts(history, readings, beta=readings.scale) if policy else reward_charts(history, readings)
+    charts = policy_charts(history, readings, beta=readings.scale, start=start) if policy else reward_charts(history, readings)
     return Judged(report, "DPO: how the training went" if policy else "Reward model: how the training went", tuple(charts))
 
 

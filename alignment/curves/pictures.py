@@ -15,12 +15,13 @@ LEAST_ROWS = 3
 """Watched pairs from which on a group gets a line in the table."""
 
 
-def policy_charts(history: History, readings: PairReadings, *, beta: float) -> list[Chart | None]:
-    """The pictures of a DPO run."""
+def policy_charts(history: History, readings: PairReadings, *, beta: float, start: float | None) -> list[Chart | None]:
+    """The pictures of a DPO run. `start`: the loss before the first step, where it is known."""
     nats = 1 / beta
+    hint = "of all losses together; where set apart, of sigmoid alone" if start is None else "below its start, the dashed line"
     return [
         chart("Loss", [line(history, "loss", "trained on"), _apart(readings, "set apart", readings.loss)],
-              hint="below ln 2, the dashed line", compare=math.log(2)),
+              hint=hint, compare=start),
         chart("Accuracy", [line(history, "rewards/accuracies", "trained on"), _apart(readings, "set apart", right)],
               hint="share of pairs ordered as people did", compare=0.5),
         chart("Margin", [line(history, "rewards/margins", "trained on"),
