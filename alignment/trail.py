@@ -78,7 +78,8 @@ def problems(project: Project) -> list[str]:
     found += [line for folder in folders for line in _unknown_inputs(folder, hashes)]
     with project.open_store() as store:
         stored = {rating.id: rating for rating in store.ratings()}
-    found += [line for folder in folders for line in _strange_ratings(folder, stored)]
+        found += [line for folder in folders for line in _strange_ratings(folder, stored)]
+        found += [line for folder in folders for line in _strange_masked_ratings(folder, stored, project, store)]
     found += [line for folder in folders for line in _rows_without_people(folder)]
     found += [line for folder in exports(project) for line in export_problems(folder, project)]
     return found
@@ -106,13 +107,36 @@ def _strange_ratings(folder: Path, stored: dict[RatingId, Rating]) -> Iterator[s
             yield f"{path}: rating {rating.id} is not what its id says; it was altered"
 
 
+def _strange_masked_ratings(folder: Path, stored: Mapping[RatingId, Rating], project: Project, store: Store) -> Iterator[str]:
+    """Ratings of a masked snapshot that are not the store's, masked in the same way; none where that can no longer be told."""
+    from feedback.guardrails.masking import is_masked_form, masker_again
+
+    path, name = folder / "ratings.jsonl", _config(folder).get("masked")
+    sealed = _rows(path, Rating) if name else []
+    changed = [(rating, stored[rating.id]) for rating in sealed if stored.get(rating.id, rating) != rating]
+    masker = masker_again(project.config.curation.pii, name) if name and changed else None
+    if masker is None:
+        return
+    items = {item.id: item.completion_ids[0] for item in store.items(ids={original.item_id for _, original in changed})}
+    shown = {row.id: row.text for row in store.completions(items.values())}
+    for rating, original in changed:
+        if _same_but_for_texts(rating, original) and not is_masked_form(
+                rating, original, shown=shown[items[original.item_id]], masker=masker):
+            yield f"{path}: rating {rating.id} is not the store's with personal data masked; it was altered"
+
+
 def _is_masked(folder: Path) -> bool:
     """Personal data was masked when the snapshot was sealed, so rewrites, comments and marks may differ from the store's."""
-    try:
-        config = read_manifest(folder).config
-    except LineageError:
-        return False
+    config = _config(folder)
     return "masked" in config or "pii" in config
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    """What a stage was made with; empty when its record cannot be read, which `problems` reports."""
+    try:
+        return read_manifest(folder).config
+    except LineageError:
+        return {}
 
 
 def _same_but_for_texts(rating: Rating, original: Rating) -> bool:

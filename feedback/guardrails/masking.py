@@ -6,13 +6,15 @@ Ids stay: they name the rows of the store, where the originals are. Marks follow
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from feedback.config import PiiConfig
-from feedback.guardrails.pii import Masked, Masker, make_masker, project_key, why_none
+from feedback.errors import MissingPart
+from feedback.guardrails.pii import Masked, Masker, make_masker, project_key, unnumbered, why_none
 from feedback.ids import CompletionId, ItemId
 from feedback.schemas import Completion, Deleted, Message, Prompt, RateAnswer, Rating
 from feedback.spans import carried
@@ -65,12 +67,7 @@ class Masking:
         if isinstance(answer, Deleted):
             return rating
         self._note("rating", rating.id, [answer.rewrite or "", answer.comment or ""])
-        changes: dict[str, object] = {name: None if text is None else self._text(text)
-                                      for name, text in (("rewrite", answer.rewrite), ("comment", answer.comment))}
-        if isinstance(answer, RateAnswer) and answer.spans:
-            old = self._answers[self._shown[rating.item_id]].text
-            changes["spans"] = carried(answer.spans, old, self._text(old))
-        return rating.model_copy(update={"answer": answer.model_copy(update=changes)})
+        return _masked(rating, shown=lambda: self._answers[self._shown[rating.item_id]].text, mask=self._text)
 
     @cached_property
     def _answers(self) -> dict[CompletionId, Completion]:
@@ -122,6 +119,46 @@ def project_mask(project: Path, config: PiiConfig) -> SnapshotMask | None:
     # What is only pointed out is looked for in curation; here it would cost a language model's time for nothing.
     masker = make_masker(config.model_copy(update={"flag": ()}), project_key(project))
     return SnapshotMask(masker) if masker else None
+
+
+def is_masked_form(rating: Rating, original: Rating, *, shown: str, masker: Masker) -> bool:
+    """`rating` is what masking makes of `original`, which is about the answer `shown`.
+
+    Numbers of placeholders are not compared, nor where a mark begins: they follow from a key, which may be gone by now.
+    """
+    masked = _masked(original, shown=lambda: shown, mask=lambda text: masker(text).text)
+    return _without_numbers(rating) == _without_numbers(masked)
+
+
+def masker_again(config: PiiConfig, name: str) -> Masker | None:
+    """What masks as the masker of that name did; None when the configuration or the packages have changed since."""
+    try:
+        masker = make_masker(config.model_copy(update={"flag": ()}), b"")
+    except MissingPart:
+        return None
+    return masker if masker and masker.name == name else None
+
+
+def _masked(rating: Rating, *, shown: Callable[[], str], mask: Callable[[str], str]) -> Rating:
+    """The rewrite and the comment masked, the marks where their words stand in the masked answer."""
+    answer = rating.answer
+    if isinstance(answer, Deleted):
+        return rating
+    changes: dict[str, object] = {name: None if text is None else mask(text)
+                                  for name, text in (("rewrite", answer.rewrite), ("comment", answer.comment))}
+    if isinstance(answer, RateAnswer) and answer.spans:
+        changes["spans"] = carried(answer.spans, shown(), mask(shown()))
+    return rating.model_copy(update={"answer": answer.model_copy(update=changes)})
+
+
+def _without_numbers(rating: Rating) -> dict[str, Any]:
+    dumped = rating.model_dump()
+    answer = dumped["answer"]
+    for name in ("rewrite", "comment"):
+        answer[name] = unnumbered(answer[name]) if answer.get(name) else None
+    for span in answer.get("spans", ()):
+        del span["start"], span["end"]
+    return dumped
 
 
 def _plain(contents: Contents) -> Contents:

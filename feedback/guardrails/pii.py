@@ -130,6 +130,11 @@ def kinds_masked_in(text: str) -> frozenset[str]:
     return frozenset(name.replace("_", " ").lower() for name in names)
 
 
+def unnumbered(text: str) -> str:
+    """`text` with the kind alone in each placeholder: the same under every key."""
+    return _PLACEHOLDER.sub(lambda match: match.group().rpartition("_")[0] + ">", text)
+
+
 def _outside_placeholders(text: str, kinds: frozenset[PiiKind]) -> list[Found]:
     """Personal data between the placeholders, in order. Each stretch is looked at alone."""
     found: list[Found] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from alignment import steps, trail
 from alignment.project import Project
 from feedback.config import CurationConfig
 from feedback.curation import curate
+from feedback.guardrails.masking import SnapshotMask
+from feedback.guardrails.pii import make_masker
 from feedback.lineage import writing
+from feedback.schemas import Span
+from feedback.store.snapshot import write_contents
 from feedback.store.store import Store
 from feedback.training_sets.export import FORMS, ExportConfig, run
 from feedback.training_sets.write import run as build
@@ -105,3 +110,43 @@ def test_an_altered_export_and_one_of_other_training_sets_are_told(project: Proj
     assert trail.problems(project) == [f"{exports / 'parquet' / 'README.md'}: altered since it was written"]
     forged(sets, "sft.jsonl", "yes, always", "yes, always!")
     assert any("which are not in this project" in line for line in trail.problems(project))
+
+
+def masked_project(folder: Path, told: Callable[[str], str]) -> Project:
+    """A project whose snapshot was masked, under a key of its own, after `told` changed what its ratings say."""
+    project = a_project(folder)
+    bench = Bench()
+    words = "Ask a@example.com or Ana, always"
+    bench.rated("who", words, by=[rate(rewrite=words).model_copy(update={"spans": (Span(start=21, end=24),)})])
+    with Store.open(folder / "store.db") as store:
+        store.add_prompts(bench.contents.prompts)
+        store.add_completions(bench.contents.completions)
+        store.add_items(bench.contents.items)
+        store.append_ratings(bench.contents.ratings)
+    masker = make_masker(project.config.curation.pii.model_copy(update={"flag": ()}), b"of the project")
+    assert masker is not None
+    mask = SnapshotMask(masker)
+    with writing(project.round(2) / steps.SNAPSHOT, stage="seal", inputs={}, config={"masked": mask.name}) as draft:
+        write_contents(mask(bench.contents), draft.folder)
+        path = draft.folder / "ratings.jsonl"
+        path.write_text(told(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return project
+
+
+def test_masked_ratings_are_the_stores_though_the_key_is_gone(tmp_path: Path) -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    project = masked_project(tmp_path, lambda text: text)
+    sealed = (project.round(2) / steps.SNAPSHOT / "ratings.jsonl").read_text(encoding="utf-8")
+    assert "<EMAIL_" in sealed
+    assert trail.problems(project) == []
+    assert not (tmp_path / "pii.key").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    pytest.param("always", "never", id="other words"), pytest.param("or Ana", "or a@example.com", id="an address put back"),
+    pytest.param('"start":', '"severity":"major","start":', id="a graver mark")])
+def test_a_masked_rating_that_says_something_else_is_told(old: str, new: str, tmp_path: Path) -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    project = masked_project(tmp_path, lambda text: text.replace(old, new))
+    said, = trail.problems(project)
+    assert said.endswith("is not the store's with personal data masked; it was altered")
