@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ from feedback.desk.argilla_desk import ArgillaDesk
 from feedback.desk.page_text import read_shown
 from feedback.desk.pull import pull
 from feedback.desk.push import push
+from feedback.rubric import read_rubric
 from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
 from feedback.store.store import Store
 from tests.feedback.desk.people_of_argilla import PASSWORD, new_annotator
@@ -140,6 +143,22 @@ DIFFERENT = "() => [...(CSS.highlights.get('redpen-difference') || [])].map(rang
 def about(kind: str, days: int) -> str:
     """An answer of 1 kB."""
     return ("".join(SENTENCES).format(kind, days) * 5)[:1000]
+
+
+@pytest.mark.parametrize("name", ["answers", "summary", "code", "safety"])
+def test_one_answer_and_its_whole_form_need_no_scrolling(
+        name: str, real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    prompt = a_prompt(5, reference=about("free", 2)[:400])
+    shown = a_completion(prompt, 20, text=about("free", 2))
+    store.add_prompts([prompt])
+    store.add_completions([shown])
+    store.add_items([a_rate_item(shown)])
+    real.create_workspace()
+    push(real, store, read_rubric(Path(str(files("configs"))) / "rubric" / f"{name}.yaml"), [a_rate_item(shown)])
+    page = visit("rate")
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate(NEEDS_SCROLLING) == []
 
 
 def test_two_answers_of_a_kilobyte_and_the_whole_form_need_no_scrolling_and_a_rewrite_starts_from_the_better_one(
