@@ -203,8 +203,8 @@ def _push(config: ExportConfig, sets: Path, out: Path, repo: str, public: bool, 
 @feedback_app.command()
 def aggregate(
     snapshot: Annotated[Path | None, typer.Argument(help="A sealed or curated snapshot.")] = None,
-    ratings: Annotated[Path | None, typer.Option("--ratings", help="Instead: a JSONL file of item, reviewer and value.")] = None,
-    gold: Annotated[Path | None, typer.Option(help="With --ratings: a JSONL file of item and value that is known.")] = None,
+    ratings: Annotated[Path | None, typer.Option("--ratings", help="Instead: JSONL or CSV of item, reviewer and value.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="With --ratings: JSONL or CSV of item and value that is known.")] = None,
     method: Annotated[str, typer.Option(help="reliability, majority, dawid-skene, one-coin or mace.")] = "reliability",
     json: Json = False,
 ) -> None:

@@ -1,8 +1,8 @@
-"""Ratings in a plain file, from anywhere: JSON lines of item, reviewer and value."""
+"""Ratings in a plain file, from anywhere: JSON lines of item, reviewer and value, or a CSV file with these columns."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import PlainValidator, ValidationError
 
+from feedback.aggregation.csv_lines import numbered_rows
 from feedback.config import Strict, describe
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.jsonl import numbered_values, raise_problems
@@ -85,7 +86,7 @@ def read_ratings_file(path: Path) -> RatingsFile:
     problems: list[str] = []
     values: dict[tuple[str | int, str | int], str | float] = {}
     lines = 0
-    for number, found in numbered_values(path, problems):
+    for number, found in _lines(path, RatingLine, problems):
         try:
             line = RatingLine.model_validate(found)
         except ValidationError as error:
@@ -103,7 +104,7 @@ def read_gold_file(path: Path) -> dict[str | int, str | float]:
     """Item -> the value that is known to be right. Raises InvalidInput with every line that is not one."""
     problems: list[str] = []
     known: dict[str | int, str | float] = {}
-    for number, found in numbered_values(path, problems):
+    for number, found in _lines(path, GoldLine, problems):
         try:
             line = GoldLine.model_validate(found)
         except ValidationError as error:
@@ -114,6 +115,11 @@ def read_gold_file(path: Path) -> dict[str | int, str | float]:
                             "keep one")
     raise_problems(problems)
     return known
+
+
+def _lines(path: Path, row: type[Strict], problems: list[str]) -> Iterator[tuple[int, Any]]:
+    """(line number, what stands there) of a file named *.csv, and of any other as JSON lines."""
+    return numbered_rows(path, list(row.model_fields)) if path.suffix.lower() == ".csv" else numbered_values(path, problems)
 
 
 def _scale(values: Sequence[str | float], path: Path) -> Scale:
