@@ -79,7 +79,7 @@ def problems(project: Project) -> list[str]:
     with project.open_store() as store:
         stored = {rating.id: rating for rating in store.ratings()}
         found += [line for folder in folders for line in _strange_ratings(folder, stored)]
-        found += [line for folder in folders for line in _strange_masked_ratings(folder, stored, project, store)]
+        found += [line for folder in folders for line in _strange_masked_ratings(folder, stored, store)]
     found += [line for folder in folders for line in _rows_without_people(folder)]
     found += [line for folder in exports(project) for line in export_problems(folder, project)]
     return found
@@ -107,14 +107,14 @@ def _strange_ratings(folder: Path, stored: dict[RatingId, Rating]) -> Iterator[s
             yield f"{path}: rating {rating.id} is not what its id says; it was altered"
 
 
-def _strange_masked_ratings(folder: Path, stored: Mapping[RatingId, Rating], project: Project, store: Store) -> Iterator[str]:
+def _strange_masked_ratings(folder: Path, stored: Mapping[RatingId, Rating], store: Store) -> Iterator[str]:
     """Ratings of a masked snapshot that are not the store's, masked in the same way; none where that can no longer be told."""
     from feedback.guardrails.masking import is_masked_form, masker_again
 
     path, name = folder / "ratings.jsonl", _config(folder).get("masked")
     sealed = _rows(path, Rating) if name else []
     changed = [(rating, stored[rating.id]) for rating in sealed if stored.get(rating.id, rating) != rating]
-    masker = masker_again(project.config.curation.pii, name) if name and changed else None
+    masker = masker_again(str(name)) if name and changed else None
     if masker is None:
         return
     items = {item.id: item.completion_ids[0] for item in store.items(ids={original.item_id for _, original in changed})}

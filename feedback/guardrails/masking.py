@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from feedback.config import PiiConfig
 from feedback.errors import MissingPart
 from feedback.guardrails.pii import Masked, Masker, make_masker, project_key, unnumbered, why_none
+from feedback.guardrails.recognizers import PiiKind, require
 from feedback.ids import CompletionId, ItemId
 from feedback.schemas import Completion, Deleted, Message, Prompt, RateAnswer, Rating
 from feedback.spans import carried
@@ -130,13 +131,19 @@ def is_masked_form(rating: Rating, original: Rating, *, shown: str, masker: Mask
     return _without_numbers(rating) == _without_numbers(masked)
 
 
-def masker_again(config: PiiConfig, name: str) -> Masker | None:
-    """What masks as the masker of that name did; None when the configuration or the packages have changed since."""
-    try:
-        masker = make_masker(config.model_copy(update={"flag": ()}), b"")
-    except MissingPart:
+def masker_again(name: str) -> Masker | None:
+    """What masks as the masker of that name did, whatever is configured now; None, said on stderr, where it cannot be had."""
+    kinds = name.removeprefix("masks ").partition(";")[0].split(", ")
+    masker = Masker(key=b"", mask=frozenset(kind for kind in get_args(PiiKind) if kind in kinds), flag=frozenset())
+    if masker.name != name:
+        note(f"masked texts were not compared with the store's: {name!r} is another Redpen's way to mask")
         return None
-    return masker if masker and masker.name == name else None
+    try:
+        require(masker.mask)
+    except MissingPart as error:
+        note(f"masked texts were not compared with the store's: {error}")
+        return None
+    return masker
 
 
 def _masked(rating: Rating, *, shown: Callable[[], str], mask: Callable[[str], str]) -> Rating:

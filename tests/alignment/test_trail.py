@@ -13,7 +13,7 @@ from alignment import steps, trail
 from alignment.project import Project
 from feedback.config import CurationConfig
 from feedback.curation import curate
-from feedback.guardrails.masking import SnapshotMask
+from feedback.guardrails.masking import SnapshotMask, masker_again
 from feedback.guardrails.pii import make_masker
 from feedback.lineage import writing
 from feedback.schemas import Span
@@ -147,6 +147,13 @@ def test_masked_ratings_are_the_stores_though_the_key_is_gone(tmp_path: Path) ->
     pytest.param('"start":', '"severity":"major","start":', id="a graver mark")])
 def test_a_masked_rating_that_says_something_else_is_told(old: str, new: str, tmp_path: Path) -> None:
     pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
-    project = masked_project(tmp_path, lambda text: text.replace(old, new))
-    said, = trail.problems(project)
+    masked_project(tmp_path, lambda text: text.replace(old, new))
+    with (tmp_path / "redpen.yaml").open("a", encoding="utf-8") as file:
+        file.write("curation: {pii: {look: off}}\n")
+    said, = trail.problems(Project.at(tmp_path))
     assert said.endswith("is not the store's with personal data masked; it was altered")
+
+
+def test_a_mask_that_nobody_knows_is_said_and_accuses_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    assert masker_again("masks shoe sizes; flags nothing") is None
+    assert "masked texts were not compared with the store's" in capsys.readouterr().err
