@@ -27,7 +27,8 @@ from review_ui.appliance.appliance import Appliance, Running
 from tests.review_ui.appliance.conftest import owner_of
 from tests.review_ui.appliance.desk import Desk
 
-BETWEEN = ("durability.py", "pages.py", "signing_in.py", "bodies.py", "trimming.py", "server.py", "full_disk.py", "driver.py")
+BETWEEN = ("durability.py", "courtesy.py", "pages.py", "signing_in.py", "bodies.py", "trimming.py", "server.py", "full_disk.py",
+           "driver.py")
 """Middleware, the loop and SQLite's driver: they pass on whatever goes through them."""
 REFUSED = ("fastapi.exceptions.RequestValidationError", "json.decoder.JSONDecodeError")
 """Logged with a traceback, and answered with 422."""
