@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from feedback.aggregation.conclusions import Sources
-from feedback.aggregation.questions import Asked, Value, ask, choice_questions
-from feedback.aggregation.verdicts import DECIDING_ODDS, one_each, sources
+from feedback.aggregation.questions import Asked, Value, ask, choice_questions, latest_answers
+from feedback.aggregation.verdicts import one_each, sources
 from feedback.aggregation.votes import tally
 from feedback.config import Strict
 from feedback.ids import CompletionId
@@ -63,16 +63,15 @@ class LabelledText(Strict):
 
 def labelled_texts(contents: Contents) -> tuple[LabelledText, ...]:
     """Every text that somebody submitted, in the order of their text. Experts in quarantine count for nothing."""
-    texts = {item.completion_ids[0]: item.id for item in contents.items if item.purpose is Purpose.TEXTS}
-    of_item = {item: completion for completion, item in texts.items()}
+    texts = {item.id: item.completion_ids[0] for item in contents.items if item.purpose is Purpose.TEXTS}
     out = {row.reviewer_id for row in contents.quarantined}
+    counted = [row for row in contents.ratings if row.item_id in texts and row.reviewer_id not in out]
     given: dict[CompletionId, list[Rating]] = {}
-    for rating in contents.ratings:
-        if rating.item_id in of_item and rating.reviewer_id not in out and isinstance(rating.answer, RateAnswer):
-            given.setdefault(of_item[rating.item_id], []).append(rating)
+    for rating in counted:
+        if isinstance(rating.answer, RateAnswer):
+            given.setdefault(texts[rating.item_id], []).append(rating)
     latest = {completion: one_each(ratings) for completion, ratings in given.items()}
-    answers = {(completion, rating.reviewer_id): rating.answer for completion, ratings in sorted(latest.items())
-               for rating in ratings if isinstance(rating.answer, RateAnswer)}
+    answers = latest_answers(contents, counted)
     asked = {question.name: ask(question, answers, ()) for question in choice_questions(contents.rubric)}
     prompts = {prompt.id: prompt.text for prompt in contents.prompts}
     rows = [_row(row.text, prompts[row.prompt_id], row.id, latest[row.id], asked, contents.rubric.title)
@@ -91,12 +90,9 @@ def _row(text: str, prompt: str, completion: CompletionId, ratings: Sequence[Rat
 
 def _chosen(asked: Asked, completion: CompletionId) -> Chosen:
     said = list(asked.by[completion].values())
-    chances = asked.chances(completion)
-    likeliest: Value = asked.question.scale[asked.weighed.likeliest[asked.row[completion]]]
-    probability = chances[likeliest]
-    decided = all(probability >= DECIDING_ODDS * chance for value, chance in chances.items() if value != likeliest)
-    return Chosen(outcome=_plain(likeliest) if decided else None, most_likely=_plain(likeliest), n=len(said),
-                  probability=round(probability, 6), majority=_majority(said, asked))
+    outcome, likeliest, probability = asked.concluded(completion)
+    return Chosen(outcome=None if outcome is None else _plain(outcome), most_likely=_plain(likeliest), n=len(said),
+                  probability=probability, majority=_majority(said, asked))
 
 
 def _majority(said: Sequence[Value], asked: Asked) -> str | bool | None:

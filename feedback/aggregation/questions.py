@@ -26,6 +26,9 @@ Value: TypeAlias = str | int | bool
 Answers: TypeAlias = Mapping[tuple[CompletionId, ReviewerId], RateAnswer]
 """Each reviewer's latest answer on each completion, sorted."""
 
+DECIDING_ODDS = 1.5
+"""A conclusion is decided when it is this many times as probable as the next one."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -117,6 +120,15 @@ class Asked:
         found = self.weighed.truth if prior else self.weighed.evidence
         return dict(zip(self.question.scale, found[self.row[completion]].tolist(), strict=True))
 
+    def concluded(self, completion: CompletionId) -> tuple[Value | None, Value, float]:
+        """(outcome, likeliest, its probability); no outcome when another value is about as probable.
+
+        What is common among completions may strengthen a conclusion, and never makes one.
+        """
+        likeliest = self.question.scale[self.weighed.likeliest[self.row[completion]]]
+        decided = all(leads(likeliest, self.chances(completion, prior=prior)) for prior in (True, False))
+        return likeliest if decided else None, likeliest, round(self.chances(completion)[likeliest], 6)
+
     def level(self, completion: CompletionId) -> float:
         """The rating on a scale: the mean of what was said, who rates closely counting more, and less each one's severity.
 
@@ -151,6 +163,12 @@ class Asked:
         found = np.where(low * high > 0, mean, 0.0)
         step = (float(self.question.scale[-1]) - float(self.question.scale[0])) / (len(self.question.scale) - 1)
         return np.asarray(step * np.where(found != 0, found - (0.0 if self.known else mean.mean()), 0.0))
+
+
+def leads(value: Value, chances: Mapping[Value, float]) -> bool:
+    """Whether it is DECIDING_ODDS times as probable as any other."""
+    others = max((chance for other, chance in chances.items() if other != value), default=0.0)
+    return next(chance for other, chance in chances.items() if other == value) >= DECIDING_ODDS * others
 
 
 def ask(question: Question, answers: Answers, gold: Iterable[GoldAnswer]) -> Asked:

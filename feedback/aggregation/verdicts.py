@@ -14,15 +14,12 @@ from itertools import combinations
 
 from feedback.aggregation.conclusions import Outcome, PairVerdict, RankVerdict, Sources, Verdict
 from feedback.aggregation.orders import MOST_ANSWERS, Ranking, WeighedRankings, weigh_rankings
-from feedback.aggregation.questions import Asked, ask, latest_answers, questions
+from feedback.aggregation.questions import DECIDING_ODDS, Asked, ask, latest_answers, leads, questions
 from feedback.aggregation.ranking import best_of, compare, vote_on, without_circles
 from feedback.aggregation.votes import ASSUMED_ACCURACY, DECIDING, tally
 from feedback.ids import CompletionId, ItemId, PromptId, ReviewerId
 from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, Rating, ReviewItem, VerdictValue
 from feedback.store.snapshot import Contents
-
-DECIDING_ODDS = 1.5
-"""A verdict is decided when it is this many times as probable as the next one."""
 
 
 @dataclass(frozen=True)
@@ -187,10 +184,8 @@ def _outcome(asked: Asked, completion: CompletionId) -> tuple[VerdictValue | Non
     """(outcome, likeliest, its probability). What is common among answers may strengthen a verdict, and never makes one."""
     if completion not in asked.by:
         return VerdictValue.CANNOT_TELL, VerdictValue.CANNOT_TELL, ASSUMED_ACCURACY
-    likeliest = asked.question.scale[asked.weighed.likeliest[asked.row[completion]]]
-    decided = all(_leads(likeliest, asked.chances(completion, prior=prior)) for prior in (True, False))
-    value = VerdictValue(likeliest)
-    return value if decided else None, value, round(asked.chances(completion)[likeliest], 6)
+    outcome, likeliest, probability = asked.concluded(completion)
+    return None if outcome is None else VerdictValue(str(outcome)), VerdictValue(str(likeliest)), probability
 
 
 def _flag(asked: Asked, completion: CompletionId) -> bool | None:
@@ -198,16 +193,11 @@ def _flag(asked: Asked, completion: CompletionId) -> bool | None:
     if completion not in asked.by:
         return None
     chances = asked.chances(completion, prior=False)
-    return next((bool(value) for value in chances if _leads(value, chances)), None)
+    return next((bool(value) for value in chances if leads(value, chances)), None)
 
 
 def _chance_of(asked: Asked, completion: CompletionId) -> float | None:
     return round(asked.chances(completion, prior=False)[True], 6) if completion in asked.by else None
-
-
-def _leads(value: object, chances: Mapping[object, float] | Mapping[str | int | bool, float]) -> bool:
-    others = max((chance for other, chance in chances.items() if other != value), default=0.0)
-    return next(chance for other, chance in chances.items() if other == value) >= DECIDING_ODDS * others
 
 
 def _beside_majority(verdicts: Iterable[Verdict], asked: Asked) -> dict[str, int]:

@@ -8,7 +8,8 @@ from feedback.aggregation.agreement import agreement
 from feedback.aggregation.labelled import LabelledText, labelled_texts
 from feedback.rubric import Choice, Mark, Option, Rubric
 from feedback.schemas import Purpose, RateAnswer, Span, VerdictValue
-from tests.feedback.reviewed import Bench
+from tests.feedback.reviewed import Bench, a_person
+from tests.people import a_rating
 
 TEXT = "Ana ordered a Kite 2 on Monday."
 TOPIC = Choice(name="topic", title="Topic", options=(Option(value="orders"), Option(value="billing"), Option(value="other")))
@@ -57,6 +58,16 @@ def test_who_is_right_elsewhere_decides_where_two_disagree() -> None:
     last = labelled_texts(bench.contents)[-1].choices["topic"]
     assert (last.outcome, last.majority) == ("billing", None)
     assert last.probability > 0.95
+
+
+def test_a_text_that_was_asked_again_has_the_answers_of_both_times() -> None:
+    bench = Bench(FORM)
+    shown = bench.rated("Texts", TEXT, purpose=Purpose.TEXTS, by=[said("orders")])
+    again = bench.items[-1].model_copy(update={"id": "again", "again": 1})
+    bench.items.append(again)
+    bench.ratings.append(a_rating(again.id, a_person("sim-7"), said("billing"), rubric=FORM))
+    row = only(bench)
+    assert (row.read_by, row.choices["topic"].n, row.sources.completions) == (2, 2, (shown.id,))
 
 
 def test_answers_of_a_model_are_no_labelled_texts() -> None:
