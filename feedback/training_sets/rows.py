@@ -12,14 +12,19 @@ from feedback.ids import ExampleId, FamilyId, PromptId
 from feedback.schemas import Message, Span
 
 
-class SftExample(Strict):
-    """One demonstration."""
+class TrainingRow(Strict):
+    """What every row of a training set begins with."""
 
     id: ExampleId
     prompt_id: PromptId
     family: FamilyId
     topic: str | None = None
     messages: tuple[Message, ...]
+
+
+class SftExample(TrainingRow):
+    """One demonstration."""
+
     completion: str
     origin: Literal["accepted", "adjudicated", "rewrite"]
     """Adjudicated: accepted by who settled what reviewers disagreed on."""
@@ -28,14 +33,9 @@ class SftExample(Strict):
     sources: Sources
 
 
-class KtoExample(Strict):
+class KtoExample(TrainingRow):
     """One answer, and whether people want it."""
 
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
     completion: str
     label: bool
     """True when it is wanted."""
@@ -48,14 +48,9 @@ PairOrigin = Literal["ranking", "rewrite", "span", "verdict", "criteria"]
 statement that is marked in the other, separate verdicts (correct or safe against not), ratings on the rubric's criteria."""
 
 
-class PreferencePair(Strict):
+class PreferencePair(TrainingRow):
     """Two answers to one prompt, one of them preferred."""
 
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
     chosen: str
     rejected: str
     margin: float = Field(default=1.0, gt=0)
@@ -89,17 +84,12 @@ class RankedPair(Strict):
         return self
 
 
-class RankedSet(Strict):
+class RankedSet(TrainingRow):
     """Every answer to one prompt that was compared with another, and all their pairs: one packed row of the ranked trainer.
 
     The pairs of all ranked sets are those of pairs.jsonl, one for one.
     """
 
-    id: ExampleId
-    prompt_id: PromptId
-    family: FamilyId
-    topic: str | None = None
-    messages: tuple[Message, ...]
     completions: tuple[str, ...] = Field(min_length=2)
     """Ranked ones, rewrites and such as were judged apart, each text once."""
     pairs: tuple[RankedPair, ...]
