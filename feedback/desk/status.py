@@ -73,7 +73,7 @@ def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStat
     by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
     return DeskStatus(workspace=desk.workspace, datasets=datasets,
                       reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
-                      gone=sum(max(0, held[one.id] - desk.size(one)) for one in found.values()),
+                      gone=sum(max(0, held[one.id] - counted[name].records) for name, one in found.items()),
                       unpushed=sum(item.id not in shown for item in items),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))

@@ -44,8 +44,10 @@ def main() -> None:
     from . import courtesy, durability, engine, owner, remembering, repairs, trimming
 
     repairs.read_records_with_vectors()
-    migrate(database)
-    (checked or threads.submit(_check, home)).result()
+    if checked is None:
+        migrate(database)
+        checked = threads.submit(_check, home)
+    checked.result()
     owner.ensure(home, url=arguments.url)
     trimming.skip_unwanted_events(str(database))
     trimming.lighten_middleware(app)
