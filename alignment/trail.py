@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 
 from alignment import steps
 from alignment.project import Project
+from alignment.snapshots import rows, strange_snapshots
 from feedback.aggregation.conclusions import Sources
 from feedback.config import Strict
 from feedback.errors import InvalidInput, LineageError
@@ -19,14 +20,10 @@ from feedback.jsonl import read_rows
 from feedback.lineage import MANIFEST, changed_files, manifest_hash, read_manifest
 from feedback.schemas import Answer, Completion, Rating
 from feedback.terminal import tracked
-from feedback.training_sets.rows import KtoExample, PreferencePair, RankedSet, SftExample
+from feedback.training_sets.row_texts import ROWS, strange_texts
 
 if TYPE_CHECKING:
     from feedback.store.store import Store
-
-ROWS: dict[str, type[SftExample] | type[PreferencePair] | type[KtoExample] | type[RankedSet]] = {
-    "sft.jsonl": SftExample, "pairs.jsonl": PreferencePair, "kto.jsonl": KtoExample, "rankings.jsonl": RankedSet}
-
 
 EXPORTS = "exports"
 """Folder of a project whose exports `redpen verify` walks."""
@@ -77,10 +74,9 @@ def problems(project: Project) -> list[str]:
             found.append(str(error))
     found += [line for folder in folders for line in _unknown_inputs(folder, hashes)]
     with project.open_store() as store:
-        stored = {rating.id: rating for rating in store.ratings()}
-        found += [line for folder in folders for line in _strange_ratings(folder, stored)]
-        found += [line for folder in folders for line in _strange_masked_ratings(folder, stored, store)]
+        found += strange_snapshots(folders, store, project.folder)
     found += [line for folder in folders for line in _rows_without_people(folder)]
+    found += [line for folder in folders if folder.name == steps.SETS for line in _strange_texts(folder)]
     found += [line for folder in exports(project) for line in export_problems(folder, project)]
     return found
 
@@ -96,63 +92,23 @@ def _unknown_inputs(folder: Path, hashes: set[str]) -> Iterator[str]:
             yield f"{folder / MANIFEST}: was made from {name} {value}, which is not there any more; run the round again"
 
 
-def _strange_ratings(folder: Path, stored: dict[RatingId, Rating]) -> Iterator[str]:
-    """Ratings of a snapshot that are not the store's, byte for byte."""
-    path = folder / "ratings.jsonl"
-    for rating in _rows(path, Rating):
-        original = stored.get(rating.id)
-        if original is None:
-            yield f"{path}: rating {rating.id} is not in the store"
-        elif rating != original and not (_is_masked(folder) and _same_but_for_texts(rating, original)):
-            yield f"{path}: rating {rating.id} is not what its id says; it was altered"
-
-
-def _strange_masked_ratings(folder: Path, stored: Mapping[RatingId, Rating], store: Store) -> Iterator[str]:
-    """Ratings of a masked snapshot that are not the store's, masked in the same way; none where that can no longer be told."""
-    from feedback.guardrails.masking import is_masked_form, masker_again
-
-    path, name = folder / "ratings.jsonl", _config(folder).get("masked")
-    sealed = _rows(path, Rating) if name else []
-    changed = [(rating, stored[rating.id]) for rating in sealed if stored.get(rating.id, rating) != rating]
-    masker = masker_again(str(name)) if name and changed else None
-    if masker is None:
-        return
-    items = {item.id: item.completion_ids[0] for item in store.items(ids={original.item_id for _, original in changed})}
-    shown = {row.id: row.text for row in store.completions(items.values())}
-    for rating, original in changed:
-        if _same_but_for_texts(rating, original) and not is_masked_form(
-                rating, original, shown=shown[items[original.item_id]], masker=masker):
-            yield f"{path}: rating {rating.id} is not the store's with personal data masked; it was altered"
-
-
-def _is_masked(folder: Path) -> bool:
-    """Personal data was masked when the snapshot was sealed, so rewrites, comments and marks may differ from the store's."""
-    config = _config(folder)
-    return "masked" in config or "pii" in config
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    """What a stage was made with; empty when its record cannot be read, which `problems` reports."""
-    try:
-        return read_manifest(folder).config
-    except LineageError:
-        return {}
-
-
-def _same_but_for_texts(rating: Rating, original: Rating) -> bool:
-    texts = {"answer": {"rewrite", "comment", "spans"}}
-    return rating.model_dump(exclude=texts) == original.model_dump(exclude=texts)
-
-
 def _rows_without_people(folder: Path) -> Iterator[str]:
     """Training rows that name ratings, items or answers that are not in the round's snapshot, or other people than theirs."""
     snapshot = folder.parent / steps.SNAPSHOT
-    ratings = {rating.id: rating for rating in _rows(snapshot / "ratings.jsonl", Rating)}
-    completions = {row.id for row in _rows(snapshot / "completions.jsonl", Completion)}
+    ratings = {rating.id: rating for rating in rows(snapshot / "ratings.jsonl", Rating)}
+    completions = {row.id for row in rows(snapshot / "completions.jsonl", Completion)}
     for name, model in ROWS.items():
-        for row in _rows(folder / name, model):
+        for row in rows(folder / name, model):
             if wrong := _stranger(row.sources, ratings, completions):
                 yield f"{folder / name}: row {row.id} {wrong} that {steps.SNAPSHOT} does not hold"
+
+
+def _strange_texts(folder: Path) -> list[str]:
+    """Training rows that say something else than the round's curated snapshot; none when a file cannot be read, which is told."""
+    try:
+        return list(strange_texts(folder, folder.parent / steps.CURATED))
+    except InvalidInput:
+        return []
 
 
 def _stranger(sources: Sources, ratings: Mapping[RatingId, Rating], completions: Container[CompletionId]) -> str | None:
@@ -189,14 +145,6 @@ def export_problems(folder: Path, project: Project) -> list[str]:
             if known[kind].get(row["id"]) != row]
 
 
-def _rows(path: Path, model: type[Any]) -> list[Any]:
-    """The rows of a file; none when it is not there or cannot be read, which `changed_files` reports."""
-    try:
-        return read_rows(path, model)
-    except InvalidInput:
-        return []
-
-
 def trace(project: Project, row_id: str) -> Trail:
     """Follow one training row to its ratings. Raises InvalidInput when no round has a row with this id (or beginning)."""
     folder, name, row = _find(project, row_id)
@@ -216,7 +164,7 @@ def _find(project: Project, row_id: str) -> tuple[Path, str, Any]:
     folders = [folder for folder in stage_folders(project) if folder.name == steps.SETS]
     for folder in folders:
         for name, model in ROWS.items():
-            for row in _rows(folder / name, model):
+            for row in rows(folder / name, model):
                 if row.id.startswith(row_id):
                     return folder, name, row
     searched = ", ".join(str(folder) for folder in folders) or "no training sets yet"
@@ -227,8 +175,8 @@ def first_row(project: Project) -> str | None:
     """The id of some trained row, the newest round's first; None before anything was built."""
     for folder in reversed([folder for folder in stage_folders(project) if folder.name == steps.SETS]):
         for name, model in ROWS.items():
-            if rows := _rows(folder / name, model):
-                return str(rows[0].id)
+            if found := rows(folder / name, model):
+                return str(found[0].id)
     return None
 
 

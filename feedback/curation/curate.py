@@ -102,7 +102,7 @@ def curate(contents: Contents, config: CurationConfig, aids: Aids = Aids()) -> C
     items = sorted([*ranked, *rated], key=lambda item: item.id)
     given = _kept(_rating(rating, ledger) for rating in contents.ratings)
     rewrites = _kept(_rewrite(rating, texts, leaks) for rating in sorted(given, key=lambda row: row.id))
-    ratings = _with_marks(given, contents, items, completions)
+    ratings = with_marks(given, contents, items, completions)
     if aids.masker:
         ratings = [_masked(rating, aids.masker) for rating in ratings]
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
@@ -255,9 +255,9 @@ def _rating(rating: Rating, ledger: Ledger) -> Rating | None:
     return rating
 
 
-def _with_marks(ratings: Iterable[Rating], contents: Contents, items: Iterable[ReviewItem],
-                completions: Iterable[Completion]) -> list[Rating]:
-    """The ratings, each mark where its characters stand now."""
+def with_marks(ratings: Iterable[Rating], contents: Contents, items: Iterable[ReviewItem],
+               completions: Iterable[Completion]) -> list[Rating]:
+    """The ratings, each mark where its characters stand now. Their items must be among `items`."""
     before = {row.id: row.text for row in contents.completions}
     after = {row.id: row.text for row in completions}
     shown = {item.id: item.completion_ids[0] for item in items}

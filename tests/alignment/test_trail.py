@@ -20,6 +20,7 @@ from feedback.schemas import Span
 from feedback.store.snapshot import write_contents
 from feedback.store.store import Store
 from feedback.training_sets.export import FORMS, ExportConfig, run
+from feedback.training_sets.row_texts import ROWS
 from feedback.training_sets.write import run as build
 from tests.feedback.reviewed import RUBRIC, Bench, rate
 from tests.feedback.training_sets.stages import STAGE
@@ -74,14 +75,14 @@ def forged(folder: Path, name: str, old: str, new: str) -> None:
 def test_an_honest_project_has_no_problems_and_every_row_has_a_trail(project: Project) -> None:
     assert trail.problems(project) == []
     assert [folder.name for folder in trail.exports(project)] == sorted(FORMS)
-    for name in trail.ROWS:
+    for name in ROWS:
         row = json.loads((project.round(1) / steps.SETS / name).read_text(encoding="utf-8").splitlines()[0])
         walked = trail.trace(project, row["id"])
         assert {step.name for step in walked.steps} <= {"sim-0", "sim-1"}
         assert walked.steps
 
 
-@pytest.mark.parametrize("name", trail.ROWS)
+@pytest.mark.parametrize("name", ROWS)
 @pytest.mark.parametrize(("kind", "said"), [("reviewers", "names reviewers"), ("items", "names items"),
                                             ("completions", "names answers"), ("ratings", "rests on ratings")])
 def test_a_row_with_a_forged_source_is_told(project: Project, name: str, kind: str, said: str) -> None:
