@@ -12,13 +12,16 @@ from statistics import median
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feedback.aggregation.bearing import LITTLE, SURE, habits, without_bearing
 from feedback.aggregation.cliques import cliques
 from feedback.aggregation.label_errors import by_reviewer, cross_validated, label_errors
 from feedback.aggregation.lifts import Approved, Lift, Preferred, lifts, strongest
 from feedback.aggregation.orders import NEIGHBOURS
-from feedback.aggregation.panel import FEWEST
+from feedback.aggregation.panel import FEWEST, leaning
+from feedback.aggregation.questions import Asked
+from feedback.aggregation.ranking_habits import same_places, turned_round
 from feedback.aggregation.reviewers import figures
 from feedback.aggregation.verdicts import Weighing
 from feedback.config import Share, Strict
@@ -100,6 +103,10 @@ def doubted(weighing: Weighing, probabilities: Mapping[CompletionId, Mapping[str
         raise InvalidInput(f"no model probabilities for {len(missing)} of {len(asked.by)} rated answers, such as {missing[0]}")
     rows = np.array([[probabilities[completion].get(str(value), 0.0) for value in asked.question.scale]
                      for completion in asked.by])
+    for completion, total in zip(asked.by, rows.sum(axis=1), strict=True):
+        if abs(total - 1) > 1e-3:
+            raise InvalidInput(f"model probabilities of {completion} add up to {total:g} over "
+                               f"{', '.join(map(str, asked.question.scale))}; hand in one for each of these, 1 in all")
     labels = asked.weighed.likeliest
     wrong = {item: int(labels[item]) for item in label_errors(labels, rows)}
     found = by_reviewer(asked.panel, wrong)
@@ -135,15 +142,33 @@ def _bearing(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
 
 
 def _straight(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
-    """One verdict far more often than the answers that they were shown explain."""
-    asked = weighing.asked["verdict"]
-    fixed = habits(asked.panel, asked.weighed)
+    """One verdict far more often than the answers that they were shown explain, one value on a scale, one order of answers."""
+    verdict = weighing.asked["verdict"]
+    for reviewer, said in _fixed(verdict, habits(verdict.panel, verdict.weighed)):
+        yield reviewer, Finding(sign="one answer throughout", proposes=True, said=(
+            f"{said}, far more often than those answers explain"))
+    scales = [asked for name, asked in weighing.asked.items() if asked.question.ordered]
+    fixed: dict[ReviewerId, list[str]] = {}
+    for asked in scales:
+        # Beside what others say of the same answers: from ratings of one person each no scale can be told from a habit.
+        for reviewer, said in _fixed(asked, leaning(asked.panel, np.zeros((asked.panel.items, asked.panel.labels)))):
+            fixed.setdefault(reviewer, []).append(f"{asked.question.name} {said}")
+    for reviewer, of_each in sorted(fixed.items()):
+        # On one scale it may be how they see it; on all of them nothing was looked at.
+        yield reviewer, Finding(sign="one answer throughout", proposes=len(of_each) == len(scales) > 1, said=(
+            f"{', '.join(of_each)}, far more often than those answers explain"))
+    for habit in same_places(weighing.ratings, {item.id: item for item in weighing.contents.items}):
+        yield habit.reviewer, Finding(sign="one answer throughout", proposes=True, said=(
+            f"{habit.named} in {habit.times} of {habit.rankings} rankings, others in {habit.others:.0%}"))
+
+
+def _fixed(asked: Asked, fixed: NDArray[np.bool_]) -> Iterator[tuple[ReviewerId, str]]:
+    """Who says the same to a question whatever is shown (R), and what."""
     for reviewer, at in asked.column.items():
         if fixed[at]:
             given = Counter(said[reviewer] for said in asked.by.values() if reviewer in said)
             value, times = given.most_common(1)[0]
-            yield reviewer, Finding(sign="one answer throughout", proposes=True, said=(
-                f"`{value}` on {times} of {given.total()} answers, far more often than those answers explain"))
+            yield reviewer, f"`{value}` on {times} of {given.total()} answers"
 
 
 def _fast(weighing: Weighing, seconds: Mapping[RatingId, float]) -> Iterator[tuple[ReviewerId, Finding]]:
@@ -166,7 +191,7 @@ def _fast(weighing: Weighing, seconds: Mapping[RatingId, float]) -> Iterator[tup
 
 
 def _contradictions(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
-    """Different verdicts on one answer that was shown twice."""
+    """Different verdicts on one answer that was shown twice, or answers ranked the other way round."""
     shown = {item.id: item.completion_ids[0] for item in weighing.contents.items if item.queue is Queue.RATE}
     said: dict[tuple[ReviewerId, CompletionId], list[VerdictValue]] = {}
     for rating in weighing.ratings:
@@ -174,11 +199,18 @@ def _contradictions(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
             said.setdefault((rating.reviewer_id, shown[rating.item_id]), []).append(rating.answer.verdict)
     repeated = Counter(reviewer for (reviewer, _), values in said.items() if len(values) > 1)
     changed = Counter(reviewer for (reviewer, _), values in said.items() if len(set(values)) > 1)
-    for reviewer, times in sorted(repeated.items()):
-        if times >= 5 and changed[reviewer] / times > 0.4:
-            often = times >= FEWEST and changed[reviewer] / times > 0.6
-            yield reviewer, Finding(sign="contradicts themselves", proposes=often, said=(
-                f"another verdict at the second look on {changed[reviewer]} of {times} repeated answers"))
+    looks = {reviewer: (changed[reviewer], times) for reviewer, times in repeated.items()}
+    yield from _often(looks, "another verdict at the second look on {} of {} repeated answers")
+    turned = turned_round(weighing.ratings, {item.id: item for item in weighing.contents.items})
+    yield from _often(turned, "mostly the other order at the second look in {} of {} repeated rankings")
+
+
+def _often(looks: Mapping[ReviewerId, tuple[int, int]], said: str) -> Iterator[tuple[ReviewerId, Finding]]:
+    """Of so many second looks so many with another answer, by reviewer."""
+    for reviewer, (changed, times) in sorted(looks.items()):
+        if times >= 5 and changed / times > 0.4:
+            yield reviewer, Finding(sign="contradicts themselves", proposes=times >= FEWEST and changed / times > 0.6,
+                                    said=said.format(changed, times))
 
 
 def _gold(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
