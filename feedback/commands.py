@@ -291,6 +291,8 @@ def _tell_plan(card: CurationCard, json: bool) -> None:
     print_table(["rows", "read", "kept"], [[name, count, card.kept[name]] for name, count in card.read.items()])
     print_table(["would be", "kind", "step", "rows"], [[act, kind, step, count] for act, table in card.acts.items()
                                                        for kind, steps in table.items() for step, count in steps.items()])
+    if card.masked:
+        print_table(["personal data", "texts that hold a placeholder"], list(card.masked.items()))
     for sentence in card.said:
         typer.echo(sentence)
 

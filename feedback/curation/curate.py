@@ -25,7 +25,6 @@ from feedback.curation.quality import flaw, shows_nothing
 from feedback.curation.report import report_page
 from feedback.curation.texts import Texts
 from feedback.errors import LineageError, NothingToDo
-from feedback.guardrails.pii import Masker
 from feedback.ids import CompletionId, PromptId, RatingId
 from feedback.jsonl import write_rows
 from feedback.lineage import Manifest, read_manifest, writing
@@ -79,8 +78,8 @@ def run(config: CurationConfig, *, snapshot: Path, out: Path, aids: Aids = Aids(
         write_rows(draft.folder / "dropped.jsonl", curated.dropped)
         write_rows(draft.folder / "changed.jsonl", curated.changed)
         write_rows(draft.folder / "flagged.jsonl", curated.flagged)
-        (draft.folder / "report.html").write_text(report_page(curated.card, curated.dropped, curated.flagged, curated.examples),
-                                                  encoding="utf-8")
+        page = report_page(curated.card, curated.dropped, curated.changed, curated.flagged, curated.examples)
+        (draft.folder / "report.html").write_text(page, encoding="utf-8")
         (draft.folder / "card.json").write_text(curated.card.model_dump_json(indent=1) + "\n", encoding="utf-8")
         for name, count in curated.card.read.items():
             draft.counts |= {f"{name}_read": count, f"{name}_kept": curated.card.kept[name]}
@@ -103,8 +102,7 @@ def curate(contents: Contents, config: CurationConfig, aids: Aids = Aids()) -> C
     given = _kept(_rating(rating, ledger) for rating in contents.ratings)
     rewrites = _kept(_rewrite(rating, texts, leaks) for rating in sorted(given, key=lambda row: row.id))
     ratings = with_marks(given, contents, items, completions)
-    if aids.masker:
-        ratings = [_masked(rating, aids.masker) for rating in ratings]
+    ratings = [_masked(rating, texts) for rating in ratings]
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
                     reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items),
                     quarantined=contents.quarantined)
@@ -273,12 +271,15 @@ def with_marks(ratings: Iterable[Rating], contents: Contents, items: Iterable[Re
     return [moved(rating) for rating in ratings]
 
 
-def _masked(rating: Rating, masker: Masker) -> Rating:
-    """A rating without the personal data that its author wrote into it."""
+def _masked(rating: Rating, texts: Texts) -> Rating:
+    """A rating without the personal data that its author wrote into it; `_rewrite` tells what was in its rewrite."""
     if isinstance(rating.answer, Deleted):
         return rating
-    texts = {name: masker(text).text for name in ("rewrite", "comment") if (text := getattr(rating.answer, name)) is not None}
-    return rating.model_copy(update={"answer": rating.answer.model_copy(update=texts)})
+    rewrite, comment = rating.answer.rewrite, rating.answer.comment
+    changed = {"rewrite": texts.masker(rewrite).text if texts.masker and rewrite is not None else rewrite,
+               "comment": texts.only_masked("rating", rating.id, comment)}
+    same = (changed["rewrite"], changed["comment"]) == (rewrite, comment)
+    return rating if same else rating.model_copy(update={"answer": rating.answer.model_copy(update=changed)})
 
 
 def _rewrite(rating: Rating, texts: Texts, leaks: _Leaks) -> CuratedRewrite | None:

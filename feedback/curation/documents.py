@@ -79,7 +79,7 @@ def run(stage: DocumentsStage, *, path: Path, out: Path, aids: Aids = Aids()) ->
         for name in ("documents", "dropped", "changed", "flagged"):
             draft.counts[name] = write_rows(draft.folder / f"{name}.jsonl", getattr(curated, name))
         (draft.folder / "card.json").write_text(curated.card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        page = report_page(curated.card, curated.dropped, curated.flagged, curated.examples)
+        page = report_page(curated.card, curated.dropped, curated.changed, curated.flagged, curated.examples)
         (draft.folder / "report.html").write_text(page, encoding="utf-8")
     return read_manifest(out)
 
@@ -102,7 +102,7 @@ def curate_documents(documents: Sequence[Document], stage: DocumentsStage, aids:
     # One text may stand in the file twice, so the line is part of the name under which a document is accounted for.
     rows = [(row, f"{row.id} line {at}") for at, row in enumerate(documents, start=1)]
     usable = [(row, id) for row, id in rows if not _dropped(row, id, stage, texts, held_out)]
-    cleaned = [(row.model_copy(update={"text": texts.clean("document", id, row.text)}), id) for row, id in usable]
+    cleaned = [(_cleaned(row, id, texts), id) for row, id in usable]
     repeats = near_duplicates([row.text for row, _ in cleaned], similarity=stage.similarity)
     for at, first in repeats.items():
         ledger.drop("document", cleaned[at][1], step="near duplicate", reason=f"nearly the same text as {cleaned[first][1]}")
@@ -111,6 +111,12 @@ def curate_documents(documents: Sequence[Document], stage: DocumentsStage, aids:
                        masked=dict(sorted(texts.masked.items())), said=aids.said)
     return CuratedDocuments(documents=kept, dropped=tuple(ledger.dropped.values()), changed=tuple(ledger.changed),
                             flagged=tuple(ledger.flagged), examples=tuple(ledger.examples), card=card)
+
+
+def _cleaned(row: Document, id: str, texts: Texts) -> Document:
+    return row.model_copy(update={"text": texts.clean("document", id, row.text),
+                                  "title": None if row.title is None else texts.clean("document", id, row.title),
+                                  "source": texts.only_masked("document", id, row.source)})
 
 
 def _dropped(row: Document, id: str, stage: DocumentsStage, texts: Texts, held_out: HeldOutTexts) -> bool:

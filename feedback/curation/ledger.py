@@ -122,7 +122,8 @@ class Ledger:
 
 
 def _by_kind_and_step(entries: Iterable[Dropped | Changed | Flagged]) -> dict[str, dict[str, int]]:
-    counts = Counter((entry.kind, entry.step) for entry in entries)
+    # A row of several texts may have an entry for each.
+    counts = Counter((kind, step) for kind, step, _ in {(entry.kind, entry.step, entry.id) for entry in entries})
     table: dict[str, dict[str, int]] = {}
     for (kind, step), count in sorted(counts.items()):
         table.setdefault(kind, {})[step] = count

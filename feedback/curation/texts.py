@@ -18,7 +18,7 @@ from feedback.curation.quality import Flaw, flaw, repeated_share
 from feedback.curation.terminology import Terminology
 from feedback.curation.unicode_repair import can_repair, repaired
 from feedback.guardrails.moderation import hints
-from feedback.guardrails.pii import Masker, kinds_masked_in
+from feedback.guardrails.pii import Masker, first_placeholder, kinds_masked_in
 
 AROUND = 60
 """Characters before and after a change that an example shows."""
@@ -39,6 +39,7 @@ class Texts:
         """`text` in the form in which it may train."""
         if self.config.repair_unicode and can_repair():
             text = self._did("unicode", kind, id, text, repaired(text), lambda old, new: _letters(old, new))
+        self.note_sealed(kind, id, text)
         if self.masker:
             text = self._mask(self.masker, kind, id, text)
         self.masked.update(kinds_masked_in(text))
@@ -46,6 +47,22 @@ class Texts:
             text = self._in_house_words(self.terminology, kind, id, text)
         cleaned = neutralise(text)
         return self._did("control tokens", kind, id, text, cleaned.text, lambda *_: " ".join(cleaned.tokens))
+
+    def note_sealed(self, kind: Kind, id: str, text: str) -> None:
+        """Enter what was masked when the snapshot was sealed."""
+        if kinds := kinds_masked_in(text):
+            self.ledger.change(kind, id, step="pii", detail=f"{', '.join(sorted(kinds))}; masked when it was sealed")
+            self._show_mask(kind, id, text)
+
+    def only_masked(self, kind: Kind, id: str, text: str | None) -> str | None:
+        """What trains nothing, such as a reviewer's comment, without personal data and otherwise as it was written."""
+        if text is None:
+            return None
+        self.note_sealed(kind, id, text)
+        if self.masker:
+            text = self._mask(self.masker, kind, id, text)
+        self.masked.update(kinds_masked_in(text))
+        return text
 
     def _did(self, step: str, kind: Kind, id: str, old: str, new: str, told: Callable[[str, str], str]) -> str:
         if new != old:
@@ -63,10 +80,13 @@ class Texts:
             self.ledger.flag(kind, id, step="pii", reason=_counted(masked.flagged))
         if masked.masked:
             self.ledger.change(kind, id, step="pii", detail=_counted(masked.masked))
-            at = masked.text.find("<")
-            self.ledger.show(kind, id, step="pii", before="(not shown: it is masked)",
-                             after=masked.text[max(0, at - AROUND):at + 2 * AROUND])
+            self._show_mask(kind, id, masked.text)
         return masked.text
+
+    def _show_mask(self, kind: Kind, id: str, text: str) -> None:
+        at = first_placeholder(text)
+        self.ledger.show(kind, id, step="pii", before="(not shown: it is masked)",
+                         after=text[max(0, at - AROUND):at + 2 * AROUND])
 
     def _in_house_words(self, terminology: Terminology, kind: Kind, id: str, text: str) -> str:
         termed = terminology(text)

@@ -17,7 +17,8 @@ _PATTERNS: dict[Topic, str] = {
                  r"|\bself[- ]harm",
     "violence": r"\b(?:kill|murder|stab|shoot|strangle|torture|behead)(?:ing|ed|s)? (?:him|her|them|people|someone|somebody|"
                 r"(?:my|your|his|her) (?:wife|husband|boss|neighbou?r|ex|mother|father|child(?:ren)?))\b"
-                r"|\bbeat (?:him|her|them) up\b",
+                r"|\b(?:kill|murder|stab|strangle|torture|behead)(?:ing|ed|s)? (?:you|everyone|everybody)\b"
+                r"|\bhurt(?:ing|s)? (?:him|her|them|people|someone|somebody)\b|\bbeat (?:him|her|them|you) up\b",
     "sexual content about minors": r"\b(?:sex|sexual|nude|naked|porn\w*)\b.{0,40}\b(?:minor|child|children|kids?|underage|teen)\b"
                                    r"|\b(?:minor|child|children|kids?|underage)\b.{0,40}\b(?:sex|sexual|nude|naked|porn\w*)\b",
     "weapons and explosives": r"\b(?:build|make|assemble|construct)\w* (?:a |an )?(?:\w+ )?"

@@ -130,6 +130,12 @@ def kinds_masked_in(text: str) -> frozenset[str]:
     return frozenset(name.replace("_", " ").lower() for name in names)
 
 
+def first_placeholder(text: str) -> int:
+    """Where the first placeholder of `text` begins; 0 without one."""
+    match = _PLACEHOLDER.search(text)
+    return match.start() if match else 0
+
+
 def unnumbered(text: str) -> str:
     """`text` with the kind alone in each placeholder: the same under every key."""
     return _PLACEHOLDER.sub(lambda match: match.group().rpartition("_")[0] + ">", text)

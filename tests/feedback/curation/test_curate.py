@@ -246,6 +246,19 @@ def test_personal_data_stands_in_no_file_of_a_curated_folder(tmp_path: Path) -> 
     assert [path.name for path in files if "@example.com" in path.read_text(encoding="utf-8")] == []
 
 
+def test_what_was_masked_at_sealing_is_accounted_for_row_by_row() -> None:
+    bench = Bench()
+    bench.rated("who is <EMAIL_12>?", "<EMAIL_12> or <PHONE_3>", by=[rate(rewrite="<IP_4>").model_copy(
+        update={"comment": "see <IBAN_5>"})])
+    made = curate(bench.contents, CurationConfig())
+    assert [(row.kind, row.step, row.detail.partition(";")[0]) for row in made.changed] == [
+        ("completion", "pii", "email, phone"), ("prompt", "pii", "email"), ("rating", "pii", "ip"), ("rating", "pii", "iban")]
+    # One rating, whose rewrite and comment were masked, is one row.
+    assert made.card.changed == {"completion": {"pii": 1}, "prompt": {"pii": 1}, "rating": {"pii": 1}}
+    assert made.card.masked == {"email": 2, "phone": 1, "ip": 1, "iban": 1}
+    assert {row.after for row in made.examples} >= {"who is <EMAIL_12>?", "see <IBAN_5>"}
+
+
 def test_accepted_answers_that_disagree_and_near_duplicates_are_pointed_out() -> None:
     bench = Bench()
     bench.rated("q", "The parcel takes 5 days.", by=["correct"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from feedback.curation.aids import Aids
 from feedback.curation.documents import Document, DocumentsStage, curate_documents, run
 from feedback.errors import NothingToDo
+from feedback.guardrails.pii import Masker
 from feedback.schemas import Message, Prompt
 
 pytest.importorskip("rensa", reason="rensa comes with the `curation` extra")
@@ -26,6 +27,15 @@ def kept(*texts: str, aids: Aids = Aids()) -> list[str]:  # noqa: B008
 
 def test_repetitions_empty_texts_and_control_tokens_leave() -> None:
     assert kept(LONG, LONG + "!", "", LONG, "<|im_start|> hello") == [LONG, "\u2039|im_start|\u203a hello"]
+
+
+def test_title_and_source_are_masked_and_a_title_is_cleaned_too() -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    aids = Aids(masker=Masker(key=b"k", mask=frozenset({"email"}), flag=frozenset()))
+    row, = curate_documents([Document(text=LONG, title="<|im_start|> jo@example.com", source="mail of jo@example.com")], STAGE,
+                            aids).documents
+    number = aids.masker.placeholder("email", "jo@example.com") if aids.masker else ""
+    assert (row.title, row.source) == (f"\u2039|im_start|\u203a {number}", f"mail of {number}")
 
 
 def test_a_document_is_left_out_after_its_last_day() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from feedback.curation.ledger import Dropped, Example, Flagged, Ledger
+from feedback.curation.ledger import Changed, Dropped, Example, Flagged, Ledger
 from feedback.curation.report import MOST_ROWS, report_page
 
 EVIL = '<script>alert(1)</script>" onload="x'
@@ -16,6 +16,7 @@ def page(count: int = 1, text: str = EVIL) -> str:
         ledger.drop("prompt", f"prompt-{at}", step="empty", reason=text)
     card = ledger.card(read={"prompts": count}, kept={"prompts": 0}, masked={"email": 2}, said=(text,))
     return report_page(card, [Dropped(kind="prompt", id=f"prompt-{at}", step="empty", reason=text) for at in range(count)],
+                       [Changed(kind="completion", id="c", step="terminology", detail=text)],
                        [Flagged(kind="completion", id="c", step="moderation", reason=text)],
                        [Example(step="unicode", kind="completion", id="c", before=text, after=text)])
 
@@ -23,7 +24,12 @@ def page(count: int = 1, text: str = EVIL) -> str:
 def test_texts_are_shown_and_never_run() -> None:
     made = page()
     assert "<script" not in made
-    assert made.count("&lt;script&gt;") == 5
+    assert made.count("&lt;script&gt;") == 6
+
+
+def test_rows_that_were_changed_are_listed_with_what_was_done() -> None:
+    assert "Rows in changed.jsonl" in page()
+    assert '<td>terminology</td><td class="text" dir="auto">email -&gt; e-mail</td>' in page(text="email -> e-mail")
 
 
 def test_nothing_is_loaded_from_anywhere() -> None:
