@@ -42,15 +42,23 @@ def labels(
     dir: Dir = Path(),
     json: Json = False,
 ) -> None:
-    """Write what experts chose and marked in your own texts, with what is concluded and how far they agree."""
+    """Write what experts chose and marked in your own texts, with what is concluded and how far they agree.
+
+    Personal data is masked there as in snapshots.
+    """
     from collections import Counter
 
     from feedback.aggregation.agreement import agreement
     from feedback.aggregation.labelled import labelled_texts
     from feedback.errors import NothingToDo
+    from feedback.guardrails.masking import project_mask
     from feedback.jsonl import write_rows
+    from feedback.training_sets.settings import read_settings
 
     contents = _contents(snapshot, dir)
+    # A snapshot was masked when it was sealed.
+    mask = project_mask(dir, read_settings(dir).curation.pii) if snapshot is None else None
+    contents = mask(contents) if mask else contents
     rows = labelled_texts(contents)
     if not rows:
         raise NothingToDo("no text was labelled yet; queue some with `redpen review texts FILE`, push them, and pull once "

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from feedback.commands import feedback_app
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.rubric import read_rubric
-from feedback.schemas import Purpose, RateAnswer, VerdictValue
+from feedback.schemas import Purpose, RateAnswer, Span, VerdictValue
 from feedback.store.store import Store
 from tests.feedback.reviewed import Bench
 
@@ -146,6 +146,28 @@ def test_labelled_texts_are_written_with_what_experts_agree_on(tmp_path: Path) -
     assert (said["texts"], said["decided"]) == (1, {"topic": 1, "urgency": 1})
     [row] = map(json.loads, (tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines())
     assert (row["text"], row["choices"]["topic"]["outcome"], row["read_by"]) == ("Where is my money?", "billing", 2)
+
+
+def test_no_personal_data_of_the_store_stands_in_labelled_texts(project: Path) -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    from review_ui.cli import app
+
+    bench = Bench(read_rubric(Path("configs/rubric/labels.yaml")))
+    form = RateAnswer(criteria={}, verdict=VerdictValue.CANNOT_TELL, choices={"topic": "billing", "urgency": "now"},
+                      comment="of jo@example.com", spans=(Span(start=6, end=20, label="person", entity=True),))
+    bench.rated("Mail of jo@example.com", "I am: jo@example.com!", by=[form], purpose=Purpose.TEXTS)
+    (project / "rubric.yaml").write_text(Path("configs/rubric/labels.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    with Store.open(project / "store.db") as store:
+        store.add_prompts(bench.contents.prompts)
+        store.add_completions(bench.contents.completions)
+        store.add_items(bench.contents.items)
+        store.append_ratings(bench.contents.ratings)
+    out = project / "labels.jsonl"
+    CliRunner().invoke(app, ["feedback", "labels", str(out), "--dir", str(project)], catch_exceptions=False)
+    assert "jo@example.com" not in out.read_text(encoding="utf-8")
+    [row] = map(json.loads, out.read_text(encoding="utf-8").splitlines())
+    assert row["marks"][0]["words"] in row["comments"][0]
+    assert row["marks"][0]["words"].startswith("<EMAIL_")
 
 
 def test_other_models_of_the_reviewers_are_chosen_by_name(tmp_path: Path) -> None:
