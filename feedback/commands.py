@@ -99,17 +99,25 @@ def documents(file: Annotated[Path, typer.Argument(help="JSON Lines of text, and
 
 
 @feedback_app.command()
-def slices(snapshot: Snapshot, json: Json = False) -> None:
+def slices(snapshot: Snapshot, dir: Project = None, json: Json = False) -> None:
     """Coverage, verdicts and reviewers by topic, language and length, with intervals, and where they are thin or lean."""
     from feedback.curation.slices import slices as run
+    from feedback.schemas import Purpose
     from feedback.store.snapshot import read_snapshot
+    from feedback.training_sets.settings import held_out_prompts, project_around, project_prompts, read_settings
 
-    report = run(read_snapshot(snapshot))
+    project = dir or project_around(snapshot)
+    settings, contents = read_settings(project), read_snapshot(snapshot)
+    # Held-out questions are rated in audits alone.
+    audited = any(item.purpose is Purpose.AUDIT for item in contents.items)
+    judging = set() if audited else {prompt.id for prompt in held_out_prompts(project, settings)}
+    report = run(contents, [prompt for prompt in project_prompts(project, settings) if prompt.id not in judging])
     if json:
         print_json(report)
         return
-    print_table(["slice", "", "questions", "ratings", "correct", "accuracy"],
-                [[each.dimension, each.name, each.prompts, each.ratings, each.correct, each.accuracy] for each in report.slices])
+    print_table(["slice", "", "questions", "items", "ratings", "correct", "accuracy"],
+                [[each.dimension, each.name, each.prompts, each.items, each.ratings,
+                  each.correct, each.accuracy] for each in report.slices])
     print_table(["verdict", "rate answers"], list(report.balance.items()))
     for warning in report.warnings:
         typer.echo(warning)

@@ -1,6 +1,7 @@
 """Where the ratings are thin, and where they lean: coverage, verdicts and reviewers by slice, each figure with its interval.
 
-A slice is a topic, a language, a length of the question, or a reviewer. What is below `SMALL` ratings says little, and is marked.
+A slice is a topic, a language, a length of the question, or a reviewer. What is below `SMALL` items says little, and is marked.
+Several ratings of one answer are one observation of the slice: figures and intervals are of answers.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.util import find_spec
+from math import fsum
+from statistics import fmean
 from typing import Literal
 
 from feedback.config import Strict
@@ -20,7 +24,7 @@ from feedback.schemas import Prompt, RateAnswer, Rating, VerdictValue
 from feedback.store.snapshot import Contents
 
 SMALL = 30
-"""Ratings from which a slice's figures are more than a hint: at 30 a share's 95 % interval still spans up to 36 points."""
+"""Items from which a slice's figures are more than a hint: at 30 a share's 95 % interval still spans up to 36 points."""
 RARE = 0.25
 """Of the median number of prompts of a dimension's slices, below which a slice is rare."""
 LENGTHS = ((80, "up to 80 characters"), (400, "81 to 400 characters"), (2_000, "401 to 2000 characters"))
@@ -35,15 +39,19 @@ class Slice(Strict):
     dimension: Dimension
     name: str
     prompts: int
-    """Questions in it that were shown."""
+    """Questions in it that were rated."""
+    unrated: int = 0
+    """Questions of the project in it that nobody rated."""
+    items: int
+    """Answers and rankings in it that were rated."""
     ratings: int
     correct: Figure
-    """Share of rate answers with the verdict `correct`; `cannot tell` does not count."""
+    """Share of answers called `correct`, one that some call so counting in part; `cannot tell` does not count."""
     accuracy: Figure
-    """Mean accuracy rating, on the rubric's scale."""
+    """Mean over answers of their mean accuracy rating, on the rubric's scale."""
     verdicts: dict[str, int]
     small: bool
-    """Fewer than 30 ratings: read its intervals, not its figures."""
+    """Fewer than 30 items: read its intervals, not its figures."""
 
 
 class SlicesReport(Strict):
@@ -66,20 +74,39 @@ class _Rated:
     prompt: Prompt
 
 
-def slices(contents: Contents) -> SlicesReport:
-    """Every slice of what was rated, sorted by dimension and name; with what a person should know."""
+@dataclass(frozen=True)
+class _Group:
+    dimension: Dimension
+    name: str
+    rows: Sequence[_Rated]
+    unrated: int
+
+    @cached_property
+    def told(self) -> dict[ItemId, list[float]]:
+        """For each answer what those said who could tell: 1 for correct."""
+        return _by_item((row, float(row.answer.verdict is VerdictValue.CORRECT)) for row in self.rows
+                        if row.answer and row.answer.verdict is not VerdictValue.CANNOT_TELL)
+
+
+def slices(contents: Contents, known: Iterable[Prompt] = ()) -> SlicesReport:
+    """Every slice of what was rated, sorted by dimension and name; with what a person should know.
+
+    `known`: the project's questions; slices of which none was rated yet are told too.
+    """
     rows = _rated(contents)
-    language = {prompt.id: _language(prompt) for prompt in contents.prompts}
+    asked = {row.prompt.id for row in rows}
     names: dict[str, str] = {reviewer.id: reviewer.name for reviewer in contents.reviewers}
-    found = [*_by("topic", rows, lambda row: row.prompt.topic or NO_TOPIC, contents),
-             *_by("language", rows, lambda row: language[row.prompt.id], contents),
-             *_by("length", rows, lambda row: _length(row.prompt.text), contents),
-             *_by("reviewer", rows, lambda row: names.get(row.rating.reviewer_id, row.rating.reviewer_id), contents)]
+    unrated = [prompt for prompt in known if prompt.id not in asked]
+    groups = [*_by("topic", rows, unrated, lambda prompt: prompt.topic or NO_TOPIC),
+              *_by("language", rows, unrated, _language), *_by("length", rows, unrated, lambda prompt: _length(prompt.text)),
+              *_by_reviewer(rows, names)]
+    scale = next((each.scale for each in contents.rubric.criteria if each.name == "accuracy"), None)
+    found = [_slice(group, scale) for group in groups]
     balance = Counter(row.answer.verdict.value for row in rows if row.answer)
     majority = wilson(max(balance.values(), default=0), balance.total())
     rare = _rare(found)
     return SlicesReport(slices=tuple(found), balance=dict(sorted(balance.items())), majority=majority, rare=rare,
-                        warnings=_warnings(found, balance, rare))
+                        warnings=_warnings(found, balance, rare, _leaning(groups)))
 
 
 def _rated(contents: Contents) -> list[_Rated]:
@@ -89,23 +116,45 @@ def _rated(contents: Contents) -> list[_Rated]:
             for rating in contents.ratings]
 
 
-def _by(dimension: Dimension, rows: Iterable[_Rated], key: Callable[[_Rated], str], contents: Contents) -> list[Slice]:
+def _by(dimension: Dimension, rows: Iterable[_Rated], unrated: Iterable[Prompt], key: Callable[[Prompt], str]) -> list[_Group]:
+    # A question has many ratings, and telling its language takes time.
+    names = cache(key)
     groups: dict[str, list[_Rated]] = {}
     for row in rows:
-        groups.setdefault(key(row), []).append(row)
-    scale = next((each.scale for each in contents.rubric.criteria if each.name == "accuracy"), None)
-    return [_slice(dimension, name, groups[name], scale) for name in sorted(groups)]
+        groups.setdefault(names(row.prompt), []).append(row)
+    waiting = Counter(map(names, unrated))
+    return [_Group(dimension, name, groups.get(name, []), waiting[name]) for name in sorted({*groups, *waiting})]
 
 
-def _slice(dimension: Dimension, name: str, rows: Sequence[_Rated], scale: Sequence[int] | None) -> Slice:
-    answers = [row.answer for row in rows if row.answer]
-    verdicts = Counter(answer.verdict.value for answer in answers)
-    told = verdicts.total() - verdicts[VerdictValue.CANNOT_TELL.value]
-    values = [float(answer.criteria["accuracy"]) for answer in answers if "accuracy" in answer.criteria]
-    accuracy = mean_interval(values, bounds=(min(scale), max(scale))) if scale else Unscored(reason="the rubric has no accuracy")
-    return Slice(dimension=dimension, name=name, prompts=len({row.prompt.id for row in rows}), ratings=len(rows),
-                 correct=wilson(verdicts[VerdictValue.CORRECT.value], told), accuracy=accuracy,
-                 verdicts=dict(sorted(verdicts.items())), small=len(rows) < SMALL)
+def _by_reviewer(rows: Iterable[_Rated], names: Mapping[str, str]) -> list[_Group]:
+    groups: dict[str, list[_Rated]] = {}
+    for row in rows:
+        groups.setdefault(names.get(row.rating.reviewer_id, row.rating.reviewer_id), []).append(row)
+    return [_Group("reviewer", name, groups[name], 0) for name in sorted(groups)]
+
+
+def _slice(group: _Group, scale: Sequence[int] | None) -> Slice:
+    verdicts = Counter(row.answer.verdict.value for row in group.rows if row.answer)
+    values = _by_item((row, float(row.answer.criteria["accuracy"])) for row in group.rows
+                      if row.answer and "accuracy" in row.answer.criteria)
+    accuracy = mean_interval([fmean(each) for each in values.values()], bounds=(min(scale), max(scale))) if scale else Unscored(
+        reason="the rubric has no accuracy")
+    items = len({row.rating.item_id for row in group.rows})
+    return Slice(dimension=group.dimension, name=group.name, prompts=len({row.prompt.id for row in group.rows}),
+                 unrated=group.unrated, items=items, ratings=len(group.rows), correct=_share([*group.told.values()]),
+                 accuracy=accuracy, verdicts=dict(sorted(verdicts.items())), small=items < SMALL)
+
+
+def _by_item(values: Iterable[tuple[_Rated, float]]) -> dict[ItemId, list[float]]:
+    found: dict[ItemId, list[float]] = {}
+    for row, value in values:
+        found.setdefault(row.rating.item_id, []).append(value)
+    return found
+
+
+def _share(told: Sequence[Sequence[float]]) -> Figure:
+    """Of answers, each counting alike however many judged it."""
+    return wilson(fsum(map(fmean, told)), len(told))
 
 
 def _language(prompt: Prompt) -> str:
@@ -121,29 +170,38 @@ def _length(text: str) -> str:
 def _rare(found: Sequence[Slice]) -> tuple[str, ...]:
     rare: list[str] = []
     for dimension in ("topic", "language", "length"):
-        counts = sorted(each.prompts for each in found if each.dimension == dimension)
+        counts = sorted(each.prompts + each.unrated for each in found if each.dimension == dimension)
         middle = counts[len(counts) // 2] if counts else 0
-        rare += [f"{dimension}: {each.name}" for each in found if each.dimension == dimension and each.prompts < RARE * middle]
+        rare += [f"{dimension}: {each.name}" for each in found
+                 if each.dimension == dimension and each.prompts + each.unrated < RARE * middle]
     return tuple(rare)
 
 
-def _warnings(found: Sequence[Slice], balance: Counter[str], rare: Sequence[str]) -> tuple[str, ...]:
-    small = [f"{each.dimension} {each.name!r} has {each.ratings} ratings: too few to tell it from the others"
-             for each in found if each.small]
+def _warnings(found: Sequence[Slice], balance: Counter[str], rare: Sequence[str], leaning: Sequence[str]) -> tuple[str, ...]:
+    empty = [f"{each.dimension} {each.name!r} has no rating, and {each.unrated} of the project's questions"
+             for each in found if not each.ratings]
+    small = [f"{each.dimension} {each.name!r} has {each.ratings} ratings of {each.items} items: too few to tell it from the "
+             "others" for each in found if each.small and each.ratings]
     lone = [f"all {balance.total()} rate answers say {verdict!r}: there is nothing to tell apart"
             for verdict in balance if len(balance) == 1]
-    return (*lone, *_leaning(found), *small, *(f"{name} is rare among the questions" for name in rare))
+    return (*lone, *leaning, *empty, *small, *(f"{name} is rare among the questions" for name in rare))
 
 
-def _leaning(found: Sequence[Slice]) -> list[str]:
+def _leaning(groups: Sequence[_Group]) -> list[str]:
     """Slices whose share of correct answers lies outside what all others have: the intervals do not meet."""
     said: list[str] = []
-    for each in found:
-        others = [other for other in found if other.dimension == each.dimension and other.name != each.name]
-        k = sum(other.verdicts.get("correct", 0) for other in others)
-        n = sum(count for other in others for verdict, count in other.verdicts.items() if verdict != "cannot tell")
-        rest = wilson(k, n)
-        if each.correct.kind == "measured" and rest.kind == "measured" and not each.small \
-                and (each.correct.low > rest.high or each.correct.high < rest.low):
-            said.append(f"{each.dimension} {each.name!r} is called correct in {each.correct}, the others in {rest}")
+    for each in groups:
+        own, rest = _share([*each.told.values()]), _share([*_others(each, groups).values()])
+        if own.kind == "measured" and rest.kind == "measured" and own.n >= SMALL and (
+                own.low > rest.high or own.high < rest.low):
+            said.append(f"{each.dimension} {each.name!r} is called correct in {own}, the others in {rest}")
     return said
+
+
+def _others(group: _Group, groups: Sequence[_Group]) -> dict[ItemId, list[float]]:
+    found: dict[ItemId, list[float]] = {}
+    for other in groups:
+        if other.dimension == group.dimension and other is not group:
+            for item, told in other.told.items():
+                found.setdefault(item, []).extend(told)
+    return found
