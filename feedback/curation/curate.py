@@ -106,7 +106,7 @@ def curate(contents: Contents, config: CurationConfig, aids: Aids = Aids()) -> C
     kept = Contents(prompts=tuple(prompts), completions=tuple(completions), items=tuple(items), ratings=tuple(ratings),
                     reviewers=contents.reviewers, rubric=contents.rubric, gold=_gold(contents, items),
                     quarantined=contents.quarantined)
-    point_out(kept, config, ledger)
+    point_out(kept, {row.rating_id: row.text for row in rewrites}, config, ledger)
     card = ledger.card(read=_sizes(contents), kept=_sizes(kept), masked=dict(sorted(texts.masked.items())), said=aids.said)
     return Curated(contents=kept, rewrites=tuple(rewrites),
                    dropped=tuple(sorted(ledger.dropped.values(), key=lambda row: (row.kind, row.id))),

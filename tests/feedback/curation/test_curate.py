@@ -269,6 +269,20 @@ def test_accepted_answers_that_disagree_and_near_duplicates_are_pointed_out() ->
     assert flagged == {"contradiction": 2, "near duplicate": 1}
 
 
+def test_rewrites_that_disagree_with_each_other_or_with_an_accepted_answer_are_pointed_out() -> None:
+    bench = Bench()
+    bench.rated("How many days of leave?", "Some days.", by=[rate("incorrect", rewrite=f"{days} days.") for days in (25, 30)])
+    kept = bench.rated("How many days of leave?", "There are 25.", by=["correct"])
+    bench.rated("And in Rome?", "Some.", by=[rate("incorrect", rewrite="30 days.")])
+    first, second = sorted(row.id for row in bench.ratings[:2])
+    says = {row.id: bench.rewrites[row.id][:2] for row in bench.ratings[:2]}
+    thirty = first if says[first] == "30" else second
+    flagged = {(row.id, row.reason) for row in curate(bench.contents, CurationConfig()).flagged if row.step == "contradiction"}
+    assert (thirty, f"accepted like {kept.id}, which says 25 against 30") in flagged
+    assert (second, f"beside the rewrite of {first}, which says {says[first]} against {says[second]}") in flagged
+    assert {id for id, _ in flagged} == {thirty, second}
+
+
 def test_what_is_wanted_and_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("feedback.guardrails.recognizers.is_installed", lambda: False)
     monkeypatch.setattr("feedback.curation.aids.can_repair", lambda: False)
