@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from feedback.aggregation.conclusions import Sources
+from feedback.aggregation.conclusions import Sources, Verdict
 from feedback.aggregation.verdicts import sources
 from feedback.curation.duplicates import normalised
 from feedback.ids import CompletionId
@@ -39,8 +39,7 @@ def read_rewrites(material: Material) -> Rewrites:
 
     A form that starts from the answer comes back unchanged when its reviewer had nothing to mend: that is no rewrite.
     """
-    incorrect = {material.text_key(verdict.prompt_id, material.completions[verdict.completion_id].text)
-                 for verdict in material.verdicts.rate if verdict.outcome is VerdictValue.INCORRECT}
+    judged = {material.key_of(verdict.completion_id): said for verdict in material.verdicts.rate if (said := _fault(verdict))}
     usable: list[Rewrite] = []
     refused: Counter[str] = Counter()
     for rating in sorted(material.contents.ratings, key=lambda row: row.id):
@@ -48,7 +47,7 @@ def read_rewrites(material: Material) -> Rewrites:
         if text is None or isinstance(rating.answer, Deleted):
             continue
         made = _rewrite(rating, rating.answer, text, material)
-        if reason := _refusal(made, rating.answer, material, incorrect):
+        if reason := _refusal(made, rating.answer, material, judged):
             refused[reason] += 1
         else:
             usable.append(made)
@@ -62,12 +61,19 @@ def _rewrite(rating: Rating, answer: RateAnswer | RankAnswer, text: str, materia
     return Rewrite(text=text, item=item, originals=originals, sources=sources([rating], originals))
 
 
-def _refusal(made: Rewrite, answer: RateAnswer | RankAnswer, material: Material, incorrect: set[TextKey]) -> str | None:
+def _refusal(made: Rewrite, answer: RateAnswer | RankAnswer, material: Material, judged: Mapping[TextKey, str]) -> str | None:
     shown = {normalised(material.completions[completion].text) for completion in made.item.completion_ids}
     if normalised(made.text) in shown:
         return "unchanged: the same text as an answer shown"
     if isinstance(answer, RateAnswer) and answer.verdict is VerdictValue.CANNOT_TELL:
         return "its author could not tell whether the answer is correct"
-    if material.text_key(made.item.prompt_id, made.text) in incorrect:
-        return "the same text was judged incorrect"
+    if said := judged.get(material.text_key(made.item.prompt_id, made.text)):
+        return f"the same text was judged {said}"
     return None
+
+
+def _fault(verdict: Verdict) -> str | None:
+    """What is wrong with an answer; None with nothing, and where that was not decided."""
+    if verdict.outcome in (VerdictValue.INCORRECT, VerdictValue.PARTIALLY_CORRECT):
+        return verdict.outcome.value
+    return "to state something false" if verdict.hallucinated else None

@@ -112,13 +112,13 @@ def test_a_question_with_many_answers_gives_each_of_them_one_pair() -> None:
     assert {pair.rejected for pair in pairs} == {"wrong x", "wrong y"}
 
 
-def test_edits_that_contradict_each_other_give_no_pair() -> None:
+def test_edits_that_contradict_each_other_give_no_pair_and_no_demonstration() -> None:
     bench = Bench()
     bench.rated("q", "yes", by=[rate("partially correct", rewrite="no")])
     bench.rated("q", "no", by=[rate("partially correct", rewrite="yes")])
     sets = built(bench)
-    assert sets.pairs == ()
-    assert sets.card.preferences_left_out["contradicted by another judgement of the same texts"] == 2
+    assert (sets.pairs, sets.sft) == ((), ())
+    assert sets.card.rewrites_refused == {"the same text was judged partially correct": 2}
 
 
 def test_judgements_that_agree_are_one_pair_with_all_their_sources() -> None:

@@ -98,6 +98,17 @@ def test_a_rewrite_that_others_judged_incorrect_is_left_out() -> None:
     assert built(bench).card.rewrites_refused == {"the same text was judged incorrect": 1}
 
 
+@pytest.mark.parametrize(("form", "said"), [
+    (rate("partially correct"), "partially correct"), (rate("correct", flags=[Flag.HALLUCINATED]), "to state something false")])
+def test_a_rewrite_that_others_found_wanting_as_an_answer_is_no_demonstration(form: RateAnswer, said: str) -> None:
+    bench = Bench()
+    bench.rated("q", "maybe", by=[rate("incorrect", rewrite="yes")])
+    bench.rated("q", "yes", by=[form])
+    made = built(bench)
+    assert made.sft == ()
+    assert made.card.rewrites_refused == {f"the same text was judged {said}": 1}
+
+
 def test_a_rewrite_by_somebody_who_cannot_tell_is_left_out() -> None:
     bench = Bench()
     bench.rated("q", "maybe", by=[rate("cannot tell", rewrite="no")])
