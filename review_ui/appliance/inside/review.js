@@ -96,9 +96,50 @@
     }, 50);
   };
 
-  let before = [], due = 0;
+  /* Question and evidence stand beside each other: who says more gets more of the width. */
+  const divide = (fields, both) => {
+    const said = both.map((field) => Math.min(field.textContent.length, 2000) + 60);
+    const share = both.length === 2 ? Math.round(12 * said[0] / (said[0] + said[1])) : 6;
+    fields.style.setProperty("--redpen-question", Math.min(8, Math.max(4, share)));
+  };
+
+  /* Where all texts do not fit, each scrolls within its own box: the answers get what they need, then question and evidence,
+     but those at least a fifth. */
+  const fit = () => {
+    const content = document.querySelector(".record__content"), fields = content && content.querySelector(".fields");
+    if (!fields || !fields.children.length) return;
+    if (content !== watched) { sizes.disconnect(); sizes.observe(content); watched = content; }
+    const areas = [...fields.querySelectorAll(".content-area, .text_field_component__area")];
+    const measure = () => [content.clientWidth, content.clientHeight, ...areas.map((area) => area.scrollHeight)].join();
+    if (content.dataset.redpenSize === measure()) return;
+    const places = areas.map((area) => area.scrollTop);
+    content.classList.remove("redpen-tight");
+    const both = [...fields.children].slice(0, fields.children.length > 3 ? 2 : 1);
+    divide(fields, both);
+    const style = getComputedStyle(content), room = content.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+    const first = Math.max(...both.map((field) => field.offsetHeight)), rest = fields.offsetHeight - first;
+    if (fields.offsetHeight > room) {
+      fields.style.setProperty("--redpen-first", `${Math.min(first, Math.max(room - rest, room / 5, 72))}px`);
+      content.classList.add("redpen-tight");
+    }
+    areas.forEach((area, at) => { area.scrollTop = places[at]; });
+    content.dataset.redpenSize = measure();
+    areas.forEach(fade);
+  };
+
+  const fade = (area) => {
+    const goesOn = area.scrollTop + area.clientHeight < area.scrollHeight - 3;
+    area.classList.toggle("redpen-more", goesOn && getComputedStyle(area).overflowY === "auto");
+  };
+  document.addEventListener("scroll", ({ target }) => {
+    if (target.matches && target.matches(".redpen-tight .fields *")) fade(target);
+  }, true);
+
+  let before = [], due = 0, watched = null;
+  const sizes = new ResizeObserver(() => { due = due || setTimeout(look, 60); });
   const look = () => {
     due = 0;
+    fit();
     const elements = answers(), texts = elements.map((element) => element.textContent);
     if (texts.join("\0") !== before.map((one) => one.text).join("\0") || before.some((one, at) => one.node !== elements[at])) {
       before = elements.map((node, at) => ({ node, text: texts[at] }));

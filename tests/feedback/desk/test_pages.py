@@ -19,7 +19,7 @@ from feedback.rubric import read_rubric
 from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
 from feedback.store.store import Store
 from tests.feedback.desk.people_of_argilla import PASSWORD, new_annotator
-from tests.people import a_completion, a_prompt, a_rate_item, a_rubric
+from tests.people import a_completion, a_prompt, a_rank_item, a_rate_item, a_rubric
 
 if TYPE_CHECKING:
     import httpx
@@ -135,8 +135,23 @@ def test_a_rank_page_takes_a_tie_from_the_keyboard(real: ArgillaDesk, store: Sto
 
 SENTENCES = ("Stop charging the device and keep it away from anything that burns. ", "Ask for the {} collection under Settings. ",
              "A courier brings a box within {} working days.\n\n", "Leave it switched off on a stone floor until then. ")
-NEEDS_SCROLLING = """() => [".record__content", ".questions-form__content", ".wrapper__records"].filter(
-    name => { const one = document.querySelector(name); return one.scrollHeight > one.clientHeight + 1; })"""
+NEEDS_SCROLLING = """() => [".record__content", ".questions-form__content", ".wrapper__records", ".fields .content-area",
+    ".fields .text_field_component__area"].filter(
+    name => [...document.querySelectorAll(name)].some(one => one.scrollHeight > one.clientHeight + 1))"""
+OUT_OF_SIGHT = """() => [...document.querySelectorAll(".fields > *, .questions > *, .button--submit")].filter(one => {
+    const box = one.getBoundingClientRect();
+    for (let around = one.parentElement; around; around = around.parentElement) {
+        const edge = around.getBoundingClientRect(), cuts = getComputedStyle(around).overflowY !== "visible";
+        if (cuts && (box.bottom > edge.bottom + 1 || box.top < edge.top - 1)) return true;
+    }
+    return !box.height || box.bottom > innerHeight || box.right > innerWidth;
+}).map(one => one.textContent.trim().slice(0, 30))"""
+READ_TO_THE_END = """() => [...document.querySelectorAll(".fields .content-area")].slice(2).every(one => {
+    one.scrollTop = one.scrollHeight;
+    const range = new Range();
+    range.selectNodeContents(one);
+    return range.getBoundingClientRect().bottom <= one.getBoundingClientRect().bottom + 1; })"""
+RUBRICS = Path(str(files("configs"))) / "rubric"
 DIFFERENT = "() => [...(CSS.highlights.get('redpen-difference') || [])].map(range => range.toString())"
 
 
@@ -154,11 +169,54 @@ def test_one_answer_and_its_whole_form_need_no_scrolling(
     store.add_completions([shown])
     store.add_items([a_rate_item(shown)])
     real.create_workspace()
-    push(real, store, read_rubric(Path(str(files("configs"))) / "rubric" / f"{name}.yaml"), [a_rate_item(shown)])
+    push(real, store, read_rubric(RUBRICS / f"{name}.yaml"), [a_rate_item(shown)])
     page = visit("rate")
+    page.wait_for_timeout(500)
+    assert page.evaluate(OUT_OF_SIGHT) == []
     page.set_viewport_size({"width": 1500, "height": 900})
     page.wait_for_timeout(500)
     assert page.evaluate(NEEDS_SCROLLING) == []
+
+
+def compared(count: int, store: Store) -> ReviewItem:
+    """So many answers of 1 kB, with evidence, to be compared."""
+    prompt = a_prompt(5, reference=about("free", 2)[:400])
+    answers = [a_completion(prompt, 20 + number, text=about(kind, 2 + 3 * number))
+               for number, kind in enumerate(("free", "paid", "slow", "local", "distant", "quick")[:count])]
+    item = a_rank_item(answers)
+    store.add_prompts([prompt])
+    store.add_completions(answers)
+    store.add_items([item])
+    return item
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RUBRICS.glob("*.yaml")))
+def test_two_answers_with_evidence_need_no_scrolling(
+        name: str, real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    item = compared(2, store)
+    real.create_workspace()
+    push(real, store, read_rubric(RUBRICS / f"{name}.yaml"), [item])
+    page = visit("rank-of-2")
+    page.wait_for_timeout(500)
+    assert page.evaluate(OUT_OF_SIGHT) == []
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate(NEEDS_SCROLLING) == []
+
+
+@pytest.mark.parametrize(("count", "dataset"), [(4, "rank"), (6, "rank-of-6")])
+def test_more_answers_than_fit_scroll_each_in_its_own_column(
+        count: int, dataset: str, real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    item = compared(count, store)
+    real.create_workspace()
+    push(real, store, a_rubric(), [item])
+    page = visit(dataset)
+    page.wait_for_timeout(500)
+    assert page.evaluate(OUT_OF_SIGHT) == []
+    assert page.locator(".redpen-more").count() > count
+    assert page.evaluate(READ_TO_THE_END)
+    page.wait_for_timeout(200)
+    assert page.locator(".redpen-more").count() == 1
 
 
 def test_two_answers_of_a_kilobyte_and_the_whole_form_need_no_scrolling_and_a_rewrite_starts_from_the_better_one(
