@@ -47,6 +47,10 @@ _CHANGES = {
         "a record ends no script of a custom field's template": (
             re.compile(r'\.replace\("#RECORD_OBJECT#",(\w)\)'),
             r'.replace("#RECORD_OBJECT#",function(){return \1.replace(/</g,"\\\\u003c")})'),
+        "marks of one form have colours that differ: a golden angle between them, not whatever their names hash to": (
+            re.compile(r"(colorGenerator\((\w)\)\{.{0,400}?)Math\.abs\(\w%360\)"),
+            r"\1(function(t){return t[\2]===undefined&&(t[\2]=Math.round(307+137.508*Object.keys(t).length)%360),t[\2]})"
+            r"(window.redpenHues=window.redpenHues||Object.create(null))"),
     },
 }
 """Kind of file -> what each change achieves -> the pattern in the built files and what it becomes."""

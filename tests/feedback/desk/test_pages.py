@@ -110,6 +110,33 @@ def test_a_rate_page_shows_the_very_characters_and_a_mark_lands_on_its_word(
     assert answer.criteria == {criterion.name: 2 for criterion in a_rubric().criteria}
 
 
+OVER_TEXT = """() => {
+    const name = document.querySelector("[class*=span-entity__container]:has(:hover) > *").getBoundingClientRect();
+    const range = new Range();
+    range.selectNodeContents(document.querySelector(".span-annotation__field"));
+    // Letters without a descender end 3 px above the box of their line, and small ones begin as far below its top.
+    return [...range.getClientRects()].filter(line => name.bottom > line.top + 3 && name.top < line.bottom - 3).length; }"""
+HUES = """() => [...document.querySelectorAll(".questions-form .input-button[style*=hsl]")].map(
+    one => Number(/hsl\\((\\d+)/.exec(one.getAttribute("style"))[1]))"""
+
+
+def test_the_name_of_a_mark_covers_no_words_and_marks_differ_in_colour(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    completion = a_completion(a_prompt(), 8, text=about("free", 2))
+    store.add_completions([completion])
+    store.add_items([a_rate_item(completion)])
+    real.create_workspace()
+    push(real, store, read_rubric(RUBRICS / "summary.yaml"), [a_rate_item(completion)])
+    page = visit("rate")
+    page.locator(".questions-form").get_by_text("Contradicted (minor)").click()
+    drag_over(page, "burns")
+    page.get_by_text("Contradicted (minor)").first.hover()
+    assert page.evaluate(OVER_TEXT) == 0
+    hues = page.evaluate(HUES)
+    assert len(hues) == 4
+    assert min((one - other) % 360 for one in hues for other in hues if one != other) > 40
+
+
 def test_a_mark_lands_on_its_word_in_a_text_from_right_to_left(
         real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
     written = "الجواب هو 42 شخصا (see RFC 2119)، כן, وهذا مؤكد تماما"
