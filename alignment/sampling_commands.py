@@ -32,6 +32,7 @@ def generate(
 ) -> None:
     """Sample answers to prompts, the best of several with --best-of, or new questions with --augment."""
     from feedback.prompts import read_prompts
+    from feedback.training_sets.settings import project_around
 
     if augment and (best_of or reward):
         raise InvalidInput("--augment writes questions, which no reward model has learned to score; leave out --best-of and "
@@ -42,8 +43,11 @@ def generate(
     common = {"file": config, "base": base, "overrides": overrides or []}
     if best_of and reward:
         made = _best_of(asked, adapter, out, reward=reward, best_of=best_of, common=common)
+    elif augment:
+        project = project_around((config or prompts).parent)
+        made = _augment(asked, adapter, out, project=project, common=common)
     else:
-        made = (_augment if augment else _sample)(asked, adapter, out, common=common)
+        made = _sample(asked, adapter, out, common=common)
     _tell(made, out, as_json=as_json)
 
 
@@ -54,11 +58,18 @@ def _sample(prompts: list[Prompt], adapter: Path | None, out: Path, *, common: d
     return generate.run(stage_config(generate.GenerateStage, **common), prompts=prompts, adapter=adapter, out=out)
 
 
-def _augment(prompts: list[Prompt], adapter: Path | None, out: Path, *, common: dict[str, Any]) -> Manifest:
+def _augment(prompts: list[Prompt], adapter: Path | None, out: Path, *, project: Path | None,
+             common: dict[str, Any]) -> Manifest:
+    from feedback.training_sets.settings import project_prompts, read_settings
     from sft import augment
     from sft.stage_config import stage_config
 
-    return augment.run(stage_config(augment.AugmentStage, **common), prompts=prompts, adapter=adapter, out=out)
+    # What is held out, and critical above all, stands in other files of the project than the one that is varied.
+    settings = read_settings(project)
+    stage = stage_config(augment.AugmentStage, **common)
+    if project and common["file"] is None:
+        stage = stage.model_copy(update={"split": settings.split})
+    return augment.run(stage, prompts=prompts, adapter=adapter, out=out, known=project_prompts(project, settings))
 
 
 def _best_of(prompts: list[Prompt], adapter: Path | None, out: Path, *, reward: Path, best_of: int,

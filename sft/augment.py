@@ -16,7 +16,9 @@ from pydantic import Field
 
 from feedback.config import SplitConfig, Strict
 from feedback.curation.duplicates import conversation
+from feedback.curation.families import merged_families
 from feedback.errors import NothingToDo
+from feedback.ids import FamilyId, PromptId, content_hash
 from feedback.jsonl import write_rows
 from feedback.lineage import Draft, Manifest, read_manifest, writing
 from feedback.prompts import PromptLine
@@ -67,28 +69,35 @@ class Written:
     """Reason -> texts."""
 
 
-def run(config: AugmentStage, *, prompts: Sequence[Prompt], adapter: Path | None, out: Path) -> Manifest:
+def run(config: AugmentStage, *, prompts: Sequence[Prompt], adapter: Path | None, out: Path,
+        known: Sequence[Prompt] = ()) -> Manifest:
     """Write synthetic questions into `out`: questions.jsonl in the form of a prompts file, prompts.jsonl, completions.jsonl.
 
-    Raises NothingToDo when every prompt is held out, critical or synthetic, or when no text of the model was a new question.
+    `known`: the project's other prompts, critical ones above all; they say what else is held out and asked already. Raises
+    NothingToDo when every prompt is held out, critical or synthetic, or when no text of the model was a new question.
     """
-    sources = material(prompts, config.split)
+    sources = material(prompts, config.split, known)
     if not sources:
         raise NothingToDo(f"{out}: none of the {len(prompts)} prompts may be varied: held-out, critical and synthetic ones are "
                           "no material. Give prompts of families that train")
-    with writing(out, stage="augment", inputs=inputs_of(config, prompts, adapter), config=config) as draft:
+    with writing(out, stage="augment", inputs=inputs_of(config, prompts, adapter) | _known_inputs(known), config=config) as draft:
         draft.threads = set_threads(config.model)
         engine = engine_of(_with_copies(config, config.augment.per_prompt), adapter)
-        found = _questions(config, engine, sources, known=prompts, draft=draft)
+        found = _questions(config, engine, sources, known=[*prompts, *known], draft=draft)
         answered = _answers(config, adapter, found, draft) if config.augment.answers else []
         write(draft, found, answered)
         write_rows(draft.folder / QUESTIONS, [_line(prompt) for prompt in found])
     return read_manifest(out)
 
 
-def material(prompts: Sequence[Prompt], split: SplitConfig) -> list[Prompt]:
+def _known_inputs(known: Sequence[Prompt]) -> dict[str, str]:
+    rows = sorted({(prompt.id, prompt.family, prompt.critical) for prompt in known})
+    return {"known": content_hash("prompts", rows)} if rows else {}
+
+
+def material(prompts: Sequence[Prompt], split: SplitConfig, known: Sequence[Prompt] = ()) -> list[Prompt]:
     """The prompts that may be varied: people's own, of families that train."""
-    held_out = held_out_families(prompts, split)
+    held_out = held_out_families([*prompts, *known], split)
     return [prompt for prompt in prompts if prompt.family not in held_out and not prompt.synthetic]
 
 
@@ -104,7 +113,8 @@ def _questions(config: AugmentStage, engine: Engine, sources: Sequence[Prompt], 
     texts = answers(engine, requests, stage.sampling, config.seed, max_length=config.model.max_length,
                     finished=draft.scratch / "questions.jsonl")
     of_request = {request.id: source for request, source in zip(requests, sources, strict=True)}
-    written = read_questions([(of_request[row.prompt_id], row) for row in texts], kind=config.augment.kind, known=known)
+    written = read_questions([(of_request[row.prompt_id], row) for row in texts], kind=config.augment.kind, known=known,
+                             held_out=held_out_families(known, config.split))
     draft.counts |= {"sources": len(sources), "written": len(texts)}
     draft.counts |= {f"refused, {reason}": count for reason, count in written.refused.items()}
     if not written.prompts:
@@ -118,8 +128,13 @@ def _request(prompt: Prompt, kind: Kind) -> Prompt:
     return Prompt.of([Message(role="user", content=REQUESTS[kind].format(question=prompt.text))])
 
 
-def read_questions(texts: Sequence[tuple[Prompt, Completion]], *, kind: Kind, known: Sequence[Prompt]) -> Written:
-    """The new questions among (the prompt that they come from, what the model wrote), each once."""
+def read_questions(texts: Sequence[tuple[Prompt, Completion]], *, kind: Kind, known: Sequence[Prompt],
+                   held_out: frozenset[FamilyId] = frozenset()) -> Written:
+    """The new questions among (the prompt that they come from, what the model wrote), each once.
+
+    What asks nearly what a prompt of a `held_out` family asks is refused: it would take the family that it was made for out of
+    training.
+    """
     asked = {conversation(prompt.messages) for prompt in known}
     refused: Counter[str] = Counter()
     made: dict[object, Prompt] = {}
@@ -133,7 +148,19 @@ def read_questions(texts: Sequence[tuple[Prompt, Completion]], *, kind: Kind, kn
             refused["asked already"] += 1
         else:
             made[key] = prompt
-    return Written(prompts=tuple(made.values()), refused=dict(sorted(refused.items())))
+    near = _near([*made.values()], known, held_out)
+    if near:
+        refused["nearly a held-out question"] = len(near)
+    return Written(prompts=tuple(prompt for prompt in made.values() if prompt.id not in near),
+                   refused=dict(sorted(refused.items())))
+
+
+def _near(made: Sequence[Prompt], known: Sequence[Prompt], held_out: frozenset[FamilyId]) -> frozenset[PromptId]:
+    """Those that ask nearly what a held-out prompt asks, each looked at as if it were a family of its own."""
+    apart = [prompt.model_copy(update={"family": FamilyId(f"synthetic {prompt.id}")}) for prompt in made]
+    leader = merged_families([*(prompt for prompt in known if prompt.family in held_out), *apart])
+    taken = {leader[prompt.family] for prompt in known if prompt.family in held_out}
+    return frozenset(prompt.id for prompt in apart if leader[prompt.family] in taken)
 
 
 def _cleaned(text: str) -> str:

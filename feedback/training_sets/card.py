@@ -71,6 +71,8 @@ class SetsCard(Strict):
     """Questions with at least one pair."""
     topics: dict[str, float] = {}
     """Topic -> its share of the demonstrations, weights counted; `none` where a question has no topic."""
+    synthetic: dict[str, int] = {}
+    """Kind of row -> rows whose question a model or a template wrote."""
     simulated: tuple[ReviewerId, ...] = ()
     """Reviewers that are programs."""
     reviewers: dict[str, tuple[ReviewerShare, ...]] = {}
@@ -86,7 +88,7 @@ def make_card(contents: Contents, material: Material, held_out: frozenset[Family
     families = {prompt.family for prompt in contents.prompts}
     return SetsCard(
         said=(_said_of_demonstrations(demonstrations.examples), _said_of_pairs(preferences), *_said_of_the_split(joined),
-              *_said_of_reviewers(contents, rows), *_said_of_weights(rows)),
+              *_said_of_reviewers(contents, rows), *_said_of_weights(rows), *_said_of_synthetic(rows)),
         ratings=len(contents.ratings), ratings_left_out=dict(material.left_out),
         prompts={"train": len(contents.prompts) - held, "held_out": held},
         families={"train": len(families - held_out), "held_out": len(families & held_out)},
@@ -99,6 +101,7 @@ def make_card(contents: Contents, material: Material, held_out: frozenset[Family
         preferences_left_out=dict(preferences.left_out), rankings=len(rankings),
         labelled={name: sum(row.label is wanted for row in rows.kto) for name, wanted in (("wanted", True), ("unwanted", False))},
         labels_left_out=dict(labelled.left_out), topics=_topics(rows.sft), reviewers=dict(rows.shares),
+        synthetic={name: sum(row.synthetic for row in own) for name, own in _kinds(rows).items()},
         simulated=tuple(sorted(reviewer.id for reviewer in contents.reviewers if reviewer.simulated)))
 
 
@@ -149,11 +152,19 @@ def _said_of_reviewers(contents: Contents, rows: WeighedRows) -> tuple[str, ...]
     return tuple(said)
 
 
+def _kinds(rows: WeighedRows) -> dict[str, Sequence[SftExample | PreferencePair | KtoExample]]:
+    return {"demonstrations": rows.sft, "pairs": rows.pairs}
+
+
 LARGE_WEIGHT = 10
 
 
 def _said_of_weights(rows: WeighedRows) -> tuple[str, ...]:
-    kinds: dict[str, Sequence[SftExample | PreferencePair | KtoExample]] = {"demonstrations": rows.sft, "pairs": rows.pairs}
-    large = {name: sum(row.weight > LARGE_WEIGHT for row in own) for name, own in kinds.items()}
+    large = {name: sum(row.weight > LARGE_WEIGHT for row in own) for name, own in _kinds(rows).items()}
     return tuple(f"{count} {name} count more than {LARGE_WEIGHT} times each: too few rows for the share that is asked of them"
                  for name, count in large.items() if count)
+
+
+def _said_of_synthetic(rows: WeighedRows) -> tuple[str, ...]:
+    return tuple(f"{count} of the {len(own)} {name} answer questions that a model or a template wrote"
+                 for name, own in _kinds(rows).items() if (count := sum(row.synthetic for row in own)))

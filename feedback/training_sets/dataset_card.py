@@ -46,7 +46,8 @@ def _origins(card: SetsCard, made_from: Manifest, licence: str) -> list[str]:
             "* Each row names the items, answers, reviewers and ratings that it rests on (`source_items`, "
             "`source_completions`, `source_reviewers`, `source_ratings`); reviewers stand there by id, not by name.",
             "* `reversed_probability`: probability that a pair is the other way round, given all ratings. `weight`: how much a "
-            "row counts, 1 on average. `margin`: how much better, in grades.",
+            "row counts, 1 on average. `margin`: how much better, in grades. `synthetic`: a model or a template wrote the "
+            "question.",
             f"* Licence: {licence}."]
 
 

@@ -48,5 +48,6 @@ def _row(key: TextKey, labels: Mapping[bool, list[Sources]], material: Material)
     (wanted, sources), = labels.items()
     prompt, text = material.prompts[key[0]], material.spelling[key]
     made = content_hash("kto", [prompt.id, [message.model_dump() for message in prompt.messages], text, wanted])
-    return KtoExample(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic, messages=prompt.messages,
-                      completion=text, label=wanted, sources=united(sources))
+    return KtoExample(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic,
+                      synthetic=prompt.synthetic, messages=prompt.messages, completion=text, label=wanted,
+                      sources=united(sources))

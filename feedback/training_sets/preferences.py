@@ -181,6 +181,6 @@ def _pair(group: list[Preference], material: Material) -> PreferencePair:
     chosen, rejected = material.spelling[first.chosen], material.spelling[first.rejected]
     made = content_hash("pair", [prompt.id, [message.model_dump() for message in prompt.messages], chosen, rejected])
     return PreferencePair(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic,
-                          messages=prompt.messages, chosen=chosen, rejected=rejected, margin=first.margin,
-                          reversed_probability=min(0.5, *(each.doubt for each in group)), origin=first.origin,
-                          criterion=first.criterion, sources=united(each.sources for each in group))
+                          synthetic=prompt.synthetic, messages=prompt.messages, chosen=chosen, rejected=rejected,
+                          margin=first.margin, reversed_probability=min(0.5, *(each.doubt for each in group)),
+                          origin=first.origin, criterion=first.criterion, sources=united(each.sources for each in group))

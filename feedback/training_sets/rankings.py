@@ -45,7 +45,8 @@ def _ranked_set(pairs: Sequence[PreferencePair], ties: Sequence[Tie], known: dic
                [row.model_dump(exclude_none=True) for row in rows], equal, hallucinated,
                [[span.model_dump() for span in each] for each in spans]]
     return RankedSet(id=ExampleId(content_hash("ranking", content)), prompt_id=head.prompt_id, family=head.family,
-                     topic=head.topic, messages=head.messages, completions=tuple(texts), pairs=tuple(rows), ties=tuple(equal),
+                     topic=head.topic, synthetic=head.synthetic, messages=head.messages, completions=tuple(texts),
+                     pairs=tuple(rows), ties=tuple(equal),
                      hallucinated=hallucinated if any(each is not None for each in hallucinated) else (),
                      spans=spans if any(spans) else (),
                      sources=united([*(pair.sources for pair in pairs), *(tie.sources for tie in ties),

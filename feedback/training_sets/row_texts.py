@@ -42,7 +42,8 @@ class _Known:
     def wrong(self, row: AnyRow) -> str | None:
         """What of a row is not as it was; None when all is."""
         asked = self._asked.get(row.prompt_id)
-        if asked is None or (asked.messages, asked.family, asked.topic) != (row.messages, row.family, row.topic):
+        if asked is None or (asked.messages, asked.family, asked.topic, asked.synthetic) != (
+                row.messages, row.family, row.topic, row.synthetic):
             return "another question than its prompt's"
         own = {self._said[id] for id in row.sources.completions if id in self._said}
         own |= {self._written[id] for id in row.sources.ratings if id in self._written}

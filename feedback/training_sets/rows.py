@@ -19,6 +19,8 @@ class TrainingRow(Strict):
     prompt_id: PromptId
     family: FamilyId
     topic: str | None = None
+    synthetic: bool = False
+    """A model or a template wrote the question."""
     messages: tuple[Message, ...]
 
 

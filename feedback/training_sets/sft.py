@@ -130,5 +130,6 @@ def _example(group: list[_Candidate], material: Material) -> SftExample:
     first = group[0]
     prompt = material.prompts[first.prompt_id]
     made = content_hash("sft", [prompt.id, [message.model_dump() for message in prompt.messages], first.text])
-    return SftExample(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic, messages=prompt.messages,
-                      completion=first.text, origin=first.origin, sources=united(candidate.sources for candidate in group))
+    return SftExample(id=ExampleId(made), prompt_id=prompt.id, family=prompt.family, topic=prompt.topic,
+                      synthetic=prompt.synthetic, messages=prompt.messages, completion=first.text, origin=first.origin,
+                      sources=united(candidate.sources for candidate in group))

@@ -44,7 +44,7 @@ def _answer(text: str) -> list[dict[str, str]]:
 
 def _behind(row: Exported) -> Row:
     """Who and what a row rests on. TRL keeps its tokens in columns such as `completion_ids`, so these have other names."""
-    return {"id": row.id, "prompt_id": row.prompt_id, "family": row.family, "topic": row.topic,
+    return {"id": row.id, "prompt_id": row.prompt_id, "family": row.family, "topic": row.topic, "synthetic": row.synthetic,
             "source_items": list(row.sources.items), "source_completions": list(row.sources.completions),
             "source_reviewers": list(row.sources.reviewers), "source_ratings": list(row.sources.ratings)}
 
@@ -92,7 +92,7 @@ def features(kind: Kind) -> Any:
 
     text, number = Value("string"), Value("float64")
     turns = List({"role": text, "content": text})
-    ids = {"id": text, "prompt_id": text, "family": text, "topic": text,
+    ids = {"id": text, "prompt_id": text, "family": text, "topic": text, "synthetic": Value("bool"),
            **{f"source_{name}": List(text) for name in ("items", "completions", "reviewers", "ratings")}}
     columns: dict[Kind, dict[str, Any]] = {
         "sft": {"prompt": turns, "completion": turns, "weight": number, "origin": text},

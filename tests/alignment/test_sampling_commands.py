@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from alignment import reward
 from alignment.config import RewardConfig
-from feedback.errors import BaseMismatch, InvalidInput
+from feedback.errors import BaseMismatch, InvalidInput, NothingToDo
 from feedback.jsonl import read_rows
 from feedback.schemas import Completion
 from review_ui.cli import app
@@ -67,6 +67,16 @@ def test_new_questions_are_written_with_their_mark(base, asked, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "out" / "questions.jsonl").read_text().splitlines()]
     assert lines
     assert all(line["synthetic"] for line in lines)
+
+
+def test_what_the_project_holds_out_is_not_varied(base, tmp_path):
+    (tmp_path / "redpen.yaml").write_text("kind: project\nmodel: {base: smollm2}\n", encoding="utf-8")
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "How safe is it?", "family": "safety"}\n', encoding="utf-8")
+    critical = {"prompt": "Is it safe?", "family": "safety", "reference": "no"}
+    (tmp_path / "critical.jsonl").write_text(json.dumps(critical) + "\n", encoding="utf-8")
+    for name in ("prompts.jsonl", "critical.jsonl"):
+        with pytest.raises(NothingToDo, match="none of the 1 prompts may be varied"):
+            generate("--prompts", tmp_path / name, "--base", base, "--out", tmp_path / "out", "--augment", *SMALL)
 
 
 @pytest.mark.parametrize(("options", "problem"), [

@@ -64,6 +64,18 @@ def test_held_out_critical_and_synthetic_questions_are_no_material():
     assert not {critical.id, written.id} & {prompt.id for prompt in kept}
 
 
+def test_a_critical_question_that_stands_elsewhere_in_the_project_is_neither_material_nor_asked_again():
+    critical = ask("How do I return a damaged parcel to you today?", reference="by post", critical=True, family="family-0")
+    kept = augment.material(PROMPTS, SPLIT, [critical])
+    assert "family-0" in {prompt.family for prompt in augment.material(PROMPTS, SPLIT)} - {prompt.family for prompt in kept}
+    words = ["how do i return a damaged parcel to you today",
+             "How do I return a damagd parcel to you today?", "What if it fails?"]
+    found = augment.read_questions([text(PROMPTS[0], each) for each in words], kind="variations", known=[*PROMPTS, critical],
+                                   held_out=frozenset({critical.family}))
+    assert [prompt.text for prompt in found.prompts] == ["What if it fails?"]
+    assert found.refused == {"nearly a held-out question": 2}
+
+
 def test_the_stage_writes_a_prompts_file_of_marked_questions_and_their_answers(base, tmp_path):
     manifest = augment.run(stage(base), prompts=PROMPTS, adapter=None, out=tmp_path / "out")
     questions = read_prompts(tmp_path / "out" / "questions.jsonl")

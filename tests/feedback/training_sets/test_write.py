@@ -66,6 +66,20 @@ def test_a_splitter_that_forgets_the_critical_families_is_refused() -> None:
         nothing_held_out_enters(by_hash_alone, bench)
 
 
+def test_rows_of_synthetic_questions_are_marked_and_counted() -> None:
+    bench = Bench()
+    bench.prompts["made"] = bench.prompt("made").model_copy(update={"synthetic": True})
+    for question in ("made", "asked"):
+        bench.rated(question, "yes", by=["correct"])
+        bench.rated(question, "no", by=["incorrect"])
+        bench.ranked(question, ["a", "b"], by=[[[0], [1]]])
+    sets = build(bench.contents, STAGE, rewrites={})
+    marked = {(type(row).__name__, row.messages[0].content) for row in sets.rows if row.synthetic}
+    assert marked == {(kind, "made") for kind in ("SftExample", "PreferencePair", "KtoExample", "RankedSet")}
+    assert sets.card.synthetic == {"demonstrations": 1, "pairs": 2}
+    assert "1 of the 2 demonstrations answer questions that a model or a template wrote" in sets.card.said
+
+
 def test_a_splitter_that_overlooks_nearly_equal_questions_is_refused() -> None:
     def by_family_alone(prompts: Iterable[Prompt], split: SplitConfig) -> frozenset[FamilyId]:
         return frozenset(prompt.family for prompt in prompts if is_held_out(prompt, split))
