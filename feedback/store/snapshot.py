@@ -164,10 +164,11 @@ def _id(value: Any) -> str:
 
 def _nothing(store: Store, purpose: Purpose | None, rounds: Sequence[int] | None) -> str:
     waiting = [item for item in store.items(purpose) if rounds is None or item.round in rounds]
-    asked = f"{purpose.value if purpose else 'all'} items of {'all rounds' if rounds is None else f'rounds {sorted(rounds)}'}"
+    which = "" if rounds is None else f" of round {' and '.join(map(str, sorted(rounds)))}"
+    asked = f"{purpose.value} items{which}" if purpose else f"items{which}"
     if not waiting:
-        return f"{store.name}: no {asked} yet; queue some with `redpen round run`, then `redpen review push`"
-    return (f"{store.name}: no ratings yet for the {len(waiting)} {asked}; "
+        return f"{store.name}: no {asked} to review yet; queue some with `redpen round run`, then `redpen review push`"
+    return (f"{store.name}: no ratings yet; {asked} that wait for some: {len(waiting)}; "
             "reviewers submit them in Argilla, then run `redpen review pull`")
 
 

@@ -11,7 +11,7 @@ import pytest
 from feedback.errors import LineageError, NothingToDo
 from feedback.ids import PromptId
 from feedback.schemas import Deleted, Purpose, ReviewItem
-from feedback.store.snapshot import read_snapshot, seal
+from feedback.store.snapshot import contents_now, read_snapshot, seal
 from feedback.store.store import Store
 from tests.people import START, a_completion, a_prompt, a_rank_item, a_ranking, a_rate_item, a_rating, a_reviewer, a_rubric
 
@@ -84,12 +84,20 @@ def test_tombstones_are_left_out_and_counted(store: Store, tmp_path: Path) -> No
 
 
 def test_no_ratings_yet_is_not_an_empty_snapshot(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(NothingToDo, match="no train items of rounds"):
+    with pytest.raises(NothingToDo, match="no train items of round 1 to review yet"):
         seal(store, purpose=Purpose.TRAIN, rounds=[1], rubric=a_rubric(), out=tmp_path / "01")
     queue(store, 0)
-    with pytest.raises(NothingToDo, match=r"no ratings yet for the 1 train items .*redpen review pull"):
+    with pytest.raises(NothingToDo, match=r"no ratings yet; train items of round 1 .*: 1; .*redpen review pull"):
         seal(store, purpose=Purpose.TRAIN, rounds=[1], rubric=a_rubric(), out=tmp_path / "01")
     assert not (tmp_path / "01").exists()
+
+
+def test_a_project_without_reviews_is_told_in_words(store: Store) -> None:
+    with pytest.raises(NothingToDo, match="no items to review yet; queue some"):
+        contents_now(store, a_rubric())
+    queue(store, 0)
+    with pytest.raises(NothingToDo, match="no ratings yet; items that wait for some: 1;"):
+        contents_now(store, a_rubric())
 
 
 def test_one_changed_byte_is_named(store: Store, tmp_path: Path) -> None:
