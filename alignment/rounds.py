@@ -42,6 +42,8 @@ class RoundState(Strict):
     """`nothing`: the last round asked for is done. `work`: `redpen round run` has something to do."""
     reviews: int = 0
     """Reviews still missing before it can go on."""
+    due: str = ""
+    """What `redpen round run` has to do, when that is what it waits for."""
 
     def __str__(self) -> str:
         match self.waiting_for:
@@ -53,7 +55,7 @@ class RoundState(Strict):
             case "nothing":
                 return f"done: round {self.round}"
             case "work":
-                return "due: `redpen round run` goes on"
+                return f"{self.due} due (`redpen round run`, or leave it to `redpen serve`)"
 
 
 class Decision(Strict):
@@ -216,13 +218,18 @@ def standing(project: Project) -> RoundState:
     """Where the newest round stands; makes and changes nothing."""
     with project.open_store() as store:
         r = Round(project, store, _current(project))
-        due = RoundState(round=r.number, waiting_for="work")
         if _closed(r):
-            return _wait_for_queue(r) or due
+            return _wait_for_queue(r) or _due(r, f"reviewed; round {r.number + 1} is")
         if r.done(steps.DECISION):
             waits = needs_approval(r, read_decision(r.at(steps.DECISION)))
-            return RoundState(round=r.number, waiting_for="approval") if waits else due
-        return _wait_for_audit(r) or due if r.done(steps.AUDIT_ITEMS) else due
+            return RoundState(round=r.number, waiting_for="approval") if waits else _due(r, "decided; new answers to review are")
+        if r.done(steps.AUDIT_ITEMS):
+            return _wait_for_audit(r) or _due(r, "reviewed; its gates are")
+        return _due(r, "its candidate is")
+
+
+def _due(r: Round, what: str) -> RoundState:
+    return RoundState(round=r.number, waiting_for="work", due=what)
 
 
 def _wait_for_audit(r: Round) -> RoundState | None:

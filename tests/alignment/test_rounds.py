@@ -46,6 +46,18 @@ def test_round_zero_asks_the_base_and_waits_for_people(project):
     assert rounds.run(project) == state
 
 
+def test_what_is_due_is_told_and_not_only_that_something_is(project):
+    rounds.run(project)
+    review(project)
+    assert str(rounds.standing(project)).startswith("reviewed; its gates are due (")
+    rounds.run(project, until=0)
+    assert str(rounds.standing(project)).startswith("reviewed; round 1 is due (")
+    rounds.run(project, until=1)
+    review(project)
+    rounds.run(project, until=1, auto_approve=True)
+    assert str(rounds.standing(project)).startswith("decided; new answers to review are due (")
+
+
 def test_a_queue_says_why_each_of_its_items_was_chosen(project):
     rounds.run(project)
     queue = project.round(0) / steps.QUEUE
