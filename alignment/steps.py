@@ -305,7 +305,8 @@ def _gold(r: Round, *, beside: int, reviews: int, queued: bool) -> list[tuple[Re
     now = {item.completion_ids[0] for item in made_before if item.round == r.number}
     free = [one for one in r.project.gold if one.completion.id not in now]
     picked = gold.chosen(free, asked=asked, beside=beside, share=r.project.config.queues.gold_share, salt=f"{r.seed}:{queued}")
-    return [(one.item(round=r.number, reviews=reviews), one) for one in picked]
+    among = None if queued else Purpose.AUDIT
+    return [(one.item(round=r.number, reviews=reviews, beside=among), one) for one in picked]
 
 
 def _write_items(*, out: Path, sources: Sequence[Path], config: dict[str, Any], items: Sequence[ReviewItem]) -> Manifest:

@@ -46,10 +46,10 @@ class Gold:
     completion: Completion
     line: GoldLine
 
-    def item(self, *, round: int, reviews: int) -> ReviewItem:
-        """The item that asks for it."""
+    def item(self, *, round: int, reviews: int, beside: Purpose | None = None) -> ReviewItem:
+        """The item that asks for it, mixed into items of that purpose."""
         return ReviewItem.of(queue=Queue.RATE, purpose=Purpose.GOLD, round=round, prompt_id=self.prompt.id,
-                             completion_ids=[self.completion.id], reviews=reviews)
+                             completion_ids=[self.completion.id], reviews=reviews, beside=beside)
 
     def answer(self, item: ReviewItem) -> GoldAnswer:
         """What is known of that item."""

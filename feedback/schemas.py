@@ -166,21 +166,23 @@ class ReviewItem(Strict):
     """The item on which people disagreed and that this one settles: its ratings count in the place of theirs."""
     again: int = Field(default=0, ge=0)
     """Reviews that the same answers had when one more was asked for in an item of its own; 0 for the first."""
+    beside: Purpose | None = None
+    """Of a gold item: the purpose of the items that it is mixed into, whose place in the reviewers' queue it takes."""
 
     @classmethod
     def of(cls, *, queue: Queue, purpose: Purpose, round: int, prompt_id: PromptId, completion_ids: Sequence[CompletionId],
-           reviews: int = 1, settles: ItemId | None = None, again: int = 0) -> Self:
+           reviews: int = 1, settles: ItemId | None = None, again: int = 0, beside: Purpose | None = None) -> Self:
         """An item whose id ignores the order given, and whose display order comes from a hash of that id."""
         content = {"queue": queue, "purpose": purpose, "round": round, "prompt": prompt_id, "completions": sorted(completion_ids)}
         later = _without({"settles": settles, "again": again}, {"settles": None, "again": 0})
         made = ItemId(content_hash("item", content | later))
         shown = sorted(completion_ids, key=lambda completion: content_hash("order", [made, completion]))
         return cls(id=made, queue=queue, purpose=purpose, round=round, prompt_id=prompt_id, completion_ids=tuple(shown),
-                   reviews=reviews, settles=settles, again=again)
+                   reviews=reviews, settles=settles, again=again, beside=beside)
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without(dump(self), {"settles": None, "again": 0})
+        return _without(dump(self), {"settles": None, "again": 0, "beside": None})
 
     @model_validator(mode="after")
     def _sizes_fit_the_queue(self) -> Self:

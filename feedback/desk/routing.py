@@ -35,8 +35,8 @@ PROPERTIES = {ASSIGNED: "terms", PRIORITY: "integer", WANTED: "integer"}
 
 USUAL_PRIORITY = 50
 PRIORITIES = {Purpose.AUDIT: 100}
-"""A round waits for its audit, so that comes first. Others are USUAL_PRIORITY, gold items among them: their place in the
-queue must not give them away."""
+"""A round waits for its audit, so that comes first. Others are USUAL_PRIORITY. A gold item has the priority of those that it is
+mixed into: its place in the queue must not give it away."""
 CRITICAL = 10
 """Added for critical questions of the audit: gates wait for those."""
 
@@ -108,7 +108,7 @@ def server_rules(config: RoutingConfig) -> dict[str, object] | None:
 
 def route(item: ReviewItem, prompt: Prompt, config: RoutingConfig) -> dict[str, object]:
     """Reviews from the item, priority from its purpose, people from its topic. Pure."""
-    priority = PRIORITIES.get(item.purpose, USUAL_PRIORITY)
+    priority = PRIORITIES.get(item.beside or item.purpose, USUAL_PRIORITY)
     if item.purpose is Purpose.AUDIT and prompt.critical:
         priority += CRITICAL
     found: dict[str, object] = {WANTED: item.reviews, PRIORITY: priority}

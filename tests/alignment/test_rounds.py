@@ -72,7 +72,7 @@ def test_known_answers_are_mixed_into_the_audit_and_the_queue_and_hold_nobody_up
     assert rounds.run(project).reviews == 16
     with project.open_store() as store:
         gold = store.items(purpose=Purpose.GOLD)
-        assert sorted(item.reviews for item in gold) == [1, 2]
+        assert sorted((item.reviews, item.beside) for item in gold) == [(1, None), (2, Purpose.AUDIT)]
         assert {known.item_id for known in store.gold()} == {item.id for item in gold}
 
 

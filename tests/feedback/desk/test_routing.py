@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from feedback.config import QueueConfig, RoutingConfig, validate
@@ -10,6 +12,7 @@ from feedback.desk.routing import ASSIGNED, PRIORITY, PROPERTIES, WANTED, Router
 from feedback.desk.setup import setup
 from feedback.desk.status import status
 from feedback.errors import DeskRefused, InvalidInput
+from feedback.gold import read_gold
 from feedback.schemas import Purpose
 from feedback.store.store import Store
 from tests.desk_in_memory import DeskInMemory
@@ -42,6 +45,15 @@ def test_the_audit_comes_first_and_its_critical_questions_before_the_rest() -> N
     critical = a_prompt().model_copy(update={"critical": True})
     assert [route(item, prompt, ON)[PRIORITY] for prompt in (critical, a_prompt())] == [110, 100]
     assert route(item.model_copy(update={"purpose": Purpose.TRAIN}), critical, ON)[PRIORITY] == 50
+
+
+def test_a_gold_item_stands_where_the_items_stand_that_it_is_mixed_into(tmp_path: Path) -> None:
+    (tmp_path / "gold.jsonl").write_text('{"prompt": "a", "completion": "b", "verdict": "correct"}', encoding="utf-8")
+    (gold,) = read_gold(tmp_path / "gold.jsonl", rubric=a_rubric())
+    for beside in (Purpose.AUDIT, Purpose.TRAIN):
+        other = a_rate_item(a_completion(a_prompt()), purpose=beside, reviews=2)
+        known = gold.item(round=1, reviews=2, beside=beside)
+        assert route(known, gold.prompt, ON) == route(other, a_prompt(), ON)
 
 
 def test_routed_items_share_a_dataset_whatever_number_of_reviews_they_want(
