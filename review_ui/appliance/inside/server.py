@@ -41,7 +41,7 @@ def main() -> None:
     with stand_ins.without_hashing():
         from argilla_server import app
 
-    from . import courtesy, durability, engine, owner, remembering, repairs, trimming
+    from . import blindness, courtesy, durability, engine, owner, remembering, repairs, trimming
 
     repairs.read_records_with_vectors()
     if checked is None:
@@ -55,6 +55,7 @@ def main() -> None:
     courtesy.install()
     if rules.RulesFile(home).exists():
         engine.route(home)
+    blindness.keep_from_reviewers()
     _extend(app, home, passwords=json.loads(arguments.passwords) if arguments.passwords else None)
     durability.fold_log(database)
     _settle_memory()
