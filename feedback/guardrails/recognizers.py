@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -75,9 +76,11 @@ def find(text: str, kinds: frozenset[PiiKind]) -> tuple[Found, ...]:
              for each in _in_window(text, start, kinds)}
     kept: list[Found] = []
     for each in sorted(every, key=lambda row: (row.start - row.end, row.start, row.kind)):
-        if all(each.end <= other.start or other.end <= each.start for other in kept):
-            kept.append(each)
-    return tuple(sorted(kept, key=lambda row: row.start))
+        # Those kept do not overlap, so only the two neighbours may overlap this one.
+        at = bisect_left(kept, each.start, key=lambda row: row.start)
+        if (at == len(kept) or each.end <= kept[at].start) and (at == 0 or kept[at - 1].end <= each.start):
+            kept.insert(at, each)
+    return tuple(kept)
 
 
 def _in_window(text: str, start: int, kinds: frozenset[PiiKind]) -> Iterator[Found]:
