@@ -75,7 +75,8 @@ class Masker:
 
     def placeholder(self, kind: PiiKind, value: str) -> str:
         """What stands for `value`, however it is spaced or capitalised."""
-        spelt = re.sub(r"[\s().-]+" if kind not in {"email", "ip", "person"} else r"\s+", " " if kind == "person" else "", value)
+        value = value.translate(recognizers.PLAIN)
+        spelt = re.sub(r"[\s()./-]+" if kind not in {"email", "ip", "person"} else r"\s+", " " if kind == "person" else "", value)
         told = hmac.new(self.key, f"{kind}\n{spelt.casefold()}".encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
         return f"<{kind.upper().replace(' ', '_')}_{int.from_bytes(told[:8]) % NUMBERS}>"
 

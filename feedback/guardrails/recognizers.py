@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal
 
 from feedback.errors import MissingPart
@@ -33,7 +34,16 @@ NATIONAL = ("UsSsnRecognizer", "UkNinoRecognizer", "NhsRecognizer", "EsNifRecogn
             "InAadhaarRecognizer", "AuTfnRecognizer", "SgFinRecognizer", "KrRrnRecognizer", "DeTaxIdRecognizer")
 _SURE_BY_FORM = re.compile(r"[A-Za-z]|^\d{3}-\d{2}-\d{4}$|^\d{6}-\d{4}$|^\d{6}-\d{7}$")
 """National ids with a letter, or with the hyphens that nothing else has."""
-_NUMBER = re.compile(r"[+(]?\d[\d ().\-\u00a0]*")
+_NUMBER = re.compile(r"[+(]?\d[\d ().\-/]*")
+PLAIN = str.maketrans({**dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " "),
+                       **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
+                       **{chr(0xFF00 + code): chr(0x20 + code) for code in range(1, 0x5F)}})
+"""Spaces, hyphens and wide letters that stand for the plain ones: character by character, so that places stay."""
+_UPPER = str.maketrans(ascii_lowercase, ascii_uppercase)
+_LOCAL = re.compile(r"0\d{1,4}\s?[-/]\s?\d[\d ]{4,9}$")
+"""A number of one's own country, as it is written in Germany: an area code that begins with 0, and a hyphen or a slash."""
+FEWEST_DIGITS = 6
+"""A British insurance number has so many, and nothing that is looked for has fewer."""
 LONGEST_NUMBER = 60
 """A longer run of digits is a table; the telephone matcher would try every part of it."""
 _PHONE_WORD = re.compile(r"phone|\btel\b|telef|\bcall|\bmobile|\bcell\b|\bfax|whatsapp|\bsms\b|\btext me|\bring (?:me|us)|"
@@ -72,6 +82,7 @@ def require(kinds: frozenset[PiiKind]) -> None:
 
 def find(text: str, kinds: frozenset[PiiKind]) -> tuple[Found, ...]:
     """Personal data of these kinds, in order, no two overlapping: of two that overlap the longer one stays."""
+    text = text.translate(PLAIN)
     every = {each for start in range(0, max(1, len(text)), WINDOW - OVERLAP)
              for each in _in_window(text, start, kinds)}
     kept: list[Found] = []
@@ -92,15 +103,18 @@ def _in_window(text: str, start: int, kinds: frozenset[PiiKind]) -> Iterator[Fou
 def _found(text: str, kinds: frozenset[PiiKind]) -> Iterator[Found]:
     if "email" in kinds and "@" in text:
         yield from _matches("email", text)
+        # In scripts without spaces a letter would count as part of the address.
+        yield from _matches("email", "".join(character if character.isascii() else " " for character in text))
     if "ip" in kinds and (text.count(".") >= 3 or text.count(":") >= 2):
         yield from (each for each in _matches("ip", text) if _is_public(text, each))
     if "person" in kinds:
         yield from _names(text)
-    if sum(character.isdigit() for character in text) < 7:
+    if sum(character.isdigit() for character in text) < FEWEST_DIGITS:
         return
-    for kind in ("iban", "card"):
-        if kind in kinds:
-            yield from _matches(kind, text)
+    if "iban" in kinds:
+        yield from _matches("iban", text.translate(_UPPER))
+    if "card" in kinds:
+        yield from _matches("card", text)
     if "phone" in kinds:
         yield from _phones(text)
     if "national id" in kinds:
@@ -134,7 +148,7 @@ def _national_ids(text: str) -> Iterator[Found]:
 def _is_named(text: str, result: Any, context: list[str] | None) -> bool:
     """A word of the recognizer's own list stands nearby."""
     around = text[max(0, result.start - NEARBY):result.end + NEARBY].casefold()
-    return any(re.search(rf"\b{re.escape(word.strip())}\b", around) for word in context or ())
+    return any(re.search(rf"\b{re.escape(word.strip().casefold())}\b", around) for word in context or ())
 
 
 def _is_phone(text: str, found: Found) -> bool:
@@ -144,7 +158,9 @@ def _is_phone(text: str, found: Found) -> bool:
         return False
     if re.match(r"\+|00|\(\+?\d{1,5}\)", written) or _PHONE_WORD.search(text[max(0, found.start - NEARBY):found.start]):
         return True
-    return len(re.findall(r"\d[\s().-]+(?=\d)", written)) >= 2 and not re.search(r"\d\.\d", written)
+    if _LOCAL.match(written):
+        return True
+    return len(re.findall(r"\d[\s()./-]+(?=\d)", written)) >= 2 and not re.search(r"\d[./]\d", written)
 
 
 def _is_public(text: str, found: Found) -> bool:
