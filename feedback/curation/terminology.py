@@ -8,7 +8,8 @@
       - instead_of: [guys]      # forbidden: there is no preferred word
 
 Whole words alone: `emails` is not `email`, so inflected forms stay unless they are listed. A replacement takes over the case of
-the first letter, or of all. Only answers and rewrites are looked at: a question is what somebody asked.
+the first letter, or of all. Only answers and rewrites are looked at: a question is what somebody asked. Code in backticks,
+addresses and dotted names stay as they are: `email = 1` is not written with a hyphen.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from feedback.config import Strict, read_yaml
+
+_VERBATIM = (r"(?:```|~~~)[\s\S]*?(?:```|~~~|\Z)"     # code in a fence, also one that is never closed
+             r"|`[^`\n]+`"
+             r"|(?<!\w)\w{1,20}://\S+|[^\s@]{1,64}@[^\s@]{1,255}\.\w+"     # addresses
+             r"|(?<!\w)\w+(?:\.\w+)+")                    # dotted names
+"""What is written letter by letter, and no prose."""
 
 
 class Term(Strict):
@@ -58,14 +65,18 @@ class Terminology(Strict):
         flagged: Counter[str] = Counter()
 
         def write(match: re.Match[str]) -> str:
-            term = self._terms[int((match.lastgroup or "t0")[1:])]
+            # A term may itself be an address or a dotted name, such as Node.js.
+            found = match if match.lastgroup != "kept" else self._found.fullmatch(match.group())
+            if found is None:
+                return match.group()
+            term = self._terms[int((found.lastgroup or "t0")[1:])]
             if term.preferred is None or not term.replace:
                 flagged[f"{match.group()}" + (f" (use {term.preferred})" if term.preferred else "")] += 1
                 return match.group()
             replaced[f"{match.group()} -> {term.preferred}"] += 1
             return term.preferred if term.match_case else _cased(match.group(), term.preferred)
 
-        return Termed(text=self._pattern.sub(write, text), replaced=dict(sorted(replaced.items())),
+        return Termed(text=self._found_or_kept.sub(write, text), replaced=dict(sorted(replaced.items())),
                       flagged=dict(sorted(flagged.items())))
 
     @cached_property
@@ -79,8 +90,13 @@ class Terminology(Strict):
         return [term for _, term in self._phrases]
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile("|".join(f"(?P<t{at}>{_whole(phrase, term)})" for at, (phrase, term) in enumerate(self._phrases)))
+    def _found(self) -> re.Pattern[str]:
+        terms = "|".join(f"(?P<t{at}>{_phrase(phrase, term)})" for at, (phrase, term) in enumerate(self._phrases))
+        return re.compile(_as_words(terms))
+
+    @cached_property
+    def _found_or_kept(self) -> re.Pattern[str]:
+        return re.compile(f"(?P<kept>{_VERBATIM})|{self._found.pattern}")
 
 
 @dataclass(frozen=True)
@@ -99,9 +115,13 @@ def read_terminology(path: Path) -> Terminology:
     return read_yaml(path, Terminology)
 
 
-def _whole(phrase: str, term: Term) -> str:
+def _phrase(phrase: str, term: Term) -> str:
     spaced = r"\s+".join(re.escape(word) for word in phrase.split())
-    return rf"(?<![\w-]){spaced if term.match_case else f'(?i:{spaced})'}(?![\w-])"
+    return spaced if term.match_case else f"(?i:{spaced})"
+
+
+def _as_words(pattern: str) -> str:
+    return rf"(?<![\w-])(?:{pattern})(?![\w-])"
 
 
 def _cased(found: str, preferred: str) -> str:
@@ -129,5 +149,5 @@ def _undoing(terms: Iterable[Term]) -> list[str]:
     return [f"terms[{at}] writes {term.preferred!r}, in which {phrase!r} is told not to be written (terms[{where}]); "
             "name the final word in both, or remove one"
             for at, term in enumerate(every) if term.preferred for where, other in enumerate(every) for phrase in other.instead_of
-            if phrase.strip() and re.search(_whole(phrase, other), term.preferred)
+            if phrase.strip() and re.search(_as_words(_phrase(phrase, other)), term.preferred)
             and not (term is other and phrase != term.preferred and phrase.casefold() == term.preferred.casefold())]

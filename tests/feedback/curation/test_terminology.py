@@ -25,6 +25,22 @@ def test_whole_words_are_replaced_and_inflected_ones_stay(text: str, expected: s
     assert TERMS(text).text == expected
 
 
+@pytest.mark.parametrize("text", [
+    "`email = 1`", "```python\nemail = 1\n```", "~~~\nemail\n~~~", "```\nemail, never closed", "https://example.org/email/us",
+    "msg.email", "email.header", "email@example.org", "`guys`"])
+def test_code_addresses_and_dotted_names_stay_letter_by_letter(text: str) -> None:
+    termed = TERMS(f"{text}")
+    assert (termed.text, dict(termed.flagged)) == (text, {})
+    if "closed" not in text:
+        assert TERMS(f"An email: {text} (email)").text == f"An e-mail: {text} (e-mail)"
+
+
+def test_a_term_may_be_a_dotted_name() -> None:
+    terms = Terminology.model_validate({"kind": "terminology", "terms": [
+        {"preferred": "Node.js", "instead_of": ["node.js"], "replace": True, "match_case": True}]})
+    assert terms("use node.js, not node.js.org or `node.js`").text == "use Node.js, not node.js.org or `node.js`"
+
+
 def test_what_is_not_to_be_replaced_is_pointed_out() -> None:
     termed = TERMS("The client and the guys")
     assert termed.text == "The client and the guys"
@@ -61,3 +77,5 @@ def test_a_thousand_terms_and_a_long_text_are_quick() -> None:
     terms = Terminology.model_validate({"kind": "terminology", "terms": [
         {"preferred": f"good{at}", "instead_of": [f"bad{at}"], "replace": True} for at in range(300)]})
     assert terms("bad299 " * 2_000).text == "good299 " * 2_000
+    for one in ("x", "x.", "@", "`", "a@", "://"):
+        assert TERMS(one * 200_000).replaced == {}
