@@ -32,11 +32,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 def setup(dir: Folder = Path(), dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
           json: Json = False) -> None:
     """Make the workspace and its datasets from rubric.yaml."""
-    from feedback.desk.routing import open_router
     from feedback.desk.setup import setup as apply
 
     project, rubric, desk = _connected(dir)
-    plan = apply(desk, rubric, project.queues, router=open_router(desk, project.argilla.routing), dry_run=dry_run)
+    plan = apply(desk, rubric, project.queues, router=_router(desk, project), dry_run=dry_run)
     if json:
         print_json(plan)
         return
@@ -113,8 +112,8 @@ def status(dir: Folder = Path(), json: Json = False) -> None:
     """What waits for reviewers, how long it will take, and how long a rating takes in each round."""
     from feedback.desk.status import status as find
 
-    with _at_work(dir) as (_, desk, store, _):
-        found = find(desk, store)
+    with _at_work(dir) as (_, desk, store, router):
+        found = find(desk, store, router=router)
     if json:
         print_json({**found.model_dump(mode="json"), "reviews_missing": found.reviews_missing})
     else:
@@ -136,11 +135,16 @@ def _connected(folder: Path) -> tuple[DeskProject, Rubric, ArgillaDesk]:
 @contextmanager
 def _at_work(folder: Path) -> Iterator[tuple[Rubric, ArgillaDesk, Store, Router | None]]:
     from feedback.desk.project import open_project_store
-    from feedback.desk.routing import open_router
 
     project, rubric, desk = _connected(folder)
     with open_project_store(folder, project) as store:
-        yield rubric, desk, store, open_router(desk, project.argilla.routing)
+        yield rubric, desk, store, _router(desk, project)
+
+
+def _router(desk: ArgillaDesk, project: DeskProject) -> Router | None:
+    from feedback.desk.routing import open_router
+
+    return open_router(desk, project.argilla.routing, adjudicators=project.queues.adjudicators)
 
 
 def _tell_push(report: PushReport) -> None:
@@ -170,6 +174,10 @@ def _tell_status(found: DeskStatus) -> None:
     typer.echo(f"days left at this pace: {found.pace.days_left}; hours of work: {found.pace.hours_of_work}")
     if found.to_settle:
         typer.echo(f"to be settled, as reviewers are split: {found.to_settle}")
+    if found.stuck:
+        typer.echo(f"reviews that nobody is left to give: {found.stuck}; everybody whom those items are for has reviewed them. "
+                   "Add people (`redpen server users add`) or assign the topics to more of them; a round that waits goes on "
+                   "with `redpen round request`")
     if found.gone:
         typer.echo(f"records deleted in Argilla: {found.gone}; their answers were withdrawn and nobody is asked about them "
                    "any more; a round that waits for them goes on with `redpen round request`")

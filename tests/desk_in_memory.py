@@ -42,6 +42,8 @@ class DeskInMemory:
     now: datetime = START
     held: dict[str, tuple[Dataset, dict[str, _Held]]] = field(default_factory=dict)
     people: dict[ReviewerId, str] = field(default_factory=dict)
+    chiefs: set[str] = field(default_factory=set)
+    """Names of the owners and admins among the people."""
     routing: bool = False
     """Whether it heeds the metadata that routes records."""
     properties: dict[str, set[str]] = field(default_factory=dict)
@@ -132,7 +134,11 @@ class DeskInMemory:
 
     def reviewers(self) -> set[str]:
         self._reach()
-        return set(self.people.values())
+        return set(self.people.values()) - self.chiefs
+
+    def managers(self) -> set[str]:
+        self._reach()
+        return set(self.chiefs)
 
     def size(self, dataset: Dataset) -> int:
         self._reach()
@@ -152,6 +158,10 @@ class DeskInMemory:
                         users={name: counts for name, counts in users.items() if counts != Counts(0, 0, 0)})
 
     # -- what people do
+
+    def invite(self, *names: str) -> None:
+        """Give people accounts, who have done nothing yet."""
+        self.people |= {a_reviewer(name).id: name for name in names}
 
     def submit(self, name: str, item: ReviewItem, answer: RateAnswer | RankAnswer | Mapping[str, Any]) -> None:
         """Submit a form, or values as the page would send them. The person gets an account when they have none."""

@@ -150,8 +150,16 @@ class ArgillaDesk:
 
     def reviewers(self) -> set[str]:
         """Names of the annotators who may rate in this workspace."""
+        return {name for name, role in self._members().items() if role == "annotator"}
+
+    def managers(self) -> set[str]:
+        """Names of the owners, and of the admins of this workspace."""
+        owners = {one["username"] for one in self._server.send("GET", "users")["items"] if one["role"] == "owner"}
+        return owners | {name for name, role in self._members().items() if role == "admin"}
+
+    def _members(self) -> dict[str, str]:
         found = self._server.send("GET", f"workspaces/{self._workspace_id()}/users")["items"]
-        return {one["username"] for one in found if one["role"] == "annotator"}
+        return {one["username"]: one["role"] for one in found}
 
     def size(self, dataset: Dataset) -> int:
         """Records in a dataset."""

@@ -148,7 +148,10 @@ class Desk(Protocol):
         """Every account's user name by id."""
 
     def reviewers(self) -> set[str]:
-        """Names of the people who may rate in this workspace."""
+        """Names of the annotators who may rate in this workspace."""
+
+    def managers(self) -> set[str]:
+        """Names of the owners, and of the admins of this workspace: they may rate as well."""
 
     def size(self, dataset: Dataset) -> int:
         """Records in a dataset."""

@@ -1,5 +1,5 @@
 """After reviews came in: one more where the verdict is not sharp yet or a review does not count any more, and a person to settle
-what people disagree on.
+what people disagree on. A review that nobody is left to give is not asked for.
 
 Where the server routes records, a record that wants another review opens again. Elsewhere the same is asked in an item of its
 own. Only items of the newest round are looked at: earlier ones have been trained on or judged already.
@@ -8,8 +8,8 @@ own. Only items of the newest round are looked at: earlier ones have been traine
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,8 +18,9 @@ from feedback.aggregation.conclusions import Outcome
 from feedback.aggregation.overlap import OverlapRule, needs
 from feedback.aggregation.verdicts import certainty, conclude, weighed_contents
 from feedback.config import QueueConfig, Strict
+from feedback.desk.crew import Crew
 from feedback.desk.routing import Router
-from feedback.ids import CompletionId, unit_interval
+from feedback.ids import CompletionId, ItemId, unit_interval
 from feedback.rubric import Rubric
 from feedback.schemas import Purpose, ReviewItem
 from feedback.store.quarantine import quarantined
@@ -59,10 +60,14 @@ class Standing:
     """Two or more reviewed it and nothing can be concluded."""
 
 
-def follow_up(store: Store, rubric: Rubric, queues: QueueConfig, *, router: Router | None = None) -> FollowUp:
-    """Ask for what is missing, each thing once: repeating it without new reviews asks for nothing."""
+def follow_up(store: Store, rubric: Rubric, queues: QueueConfig, *, crew: Crew, router: Router | None = None) -> FollowUp:
+    """Ask for what is missing, each thing once: repeating it without new reviews or new people asks for nothing."""
     stood = standing(store, rubric)
-    again = [one for one in stood if _wants_more(one, queues)]
+    left = crew.left(store, (one.item for one in stood))
+    if router is not None:
+        stood = _without_vain_wishes(store, router, stood, left)
+    stood = [one for one in stood if one.answered >= one.wanted]
+    again = [one for one in stood if left[one.item.id] and _wants_more(one, queues)]
     if router is not None:
         wanted = {one.item.id: one.answered + 1 for one in again}
         store.want_reviews(wanted)
@@ -75,7 +80,7 @@ def follow_up(store: Store, rubric: Rubric, queues: QueueConfig, *, router: Rout
 
 
 def standing(store: Store, rubric: Rubric) -> list[Standing]:
-    """Where each item of the newest round stands that has all the reviews asked for; settled ones are left out."""
+    """Where each item of the newest round stands; settled ones are left out."""
     items = [item for item in store.items() if item.purpose in ASKED_AGAIN]
     newest = max((item.round for item in items), default=0)
     live, out = store.live_ratings(), {row.reviewer_id for row in quarantined(store)}
@@ -91,11 +96,21 @@ def standing(store: Store, rubric: Rubric) -> list[Standing]:
             more_wanted[_shown(item)] += item.reviews
     wanted = store.reviews_wanted(asked)
     concluded = _concluded(gather(store, live, rubric), items)
-    stood = [Standing(item=item, given=given[item.id] + more[_shown(item)],
-                      answered=answered[item.id] + more_answered[_shown(item)],
-                      wanted=wanted[item.id] + more_wanted[_shown(item)],
-                      sure=concluded.sure.get(_shown(item), 0.0), split=_shown(item) in concluded.split) for item in asked]
-    return [one for one in stood if one.answered >= one.wanted]
+    return [Standing(item=item, given=given[item.id] + more[_shown(item)],
+                     answered=answered[item.id] + more_answered[_shown(item)],
+                     wanted=wanted[item.id] + more_wanted[_shown(item)],
+                     sure=concluded.sure.get(_shown(item), 0.0), split=_shown(item) in concluded.split) for item in asked]
+
+
+def _without_vain_wishes(store: Store, router: Router, stood: Sequence[Standing], left: Mapping[ItemId, Collection[str]],
+                         ) -> list[Standing]:
+    """Take back further reviews that nobody is left to give, since somebody went: a round would wait for them for ever."""
+    vain = {one.item.id: max(one.answered, one.item.reviews) for one in stood
+            if one.answered < one.wanted > one.item.reviews and not left[one.item.id]}
+    if vain:
+        store.want_reviews(vain, reason="nobody is left to give another")
+        router.want(store, vain)
+    return [replace(one, wanted=vain.get(one.item.id, one.wanted)) for one in stood]
 
 
 def _shown(item: ReviewItem) -> Shown:

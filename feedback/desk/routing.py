@@ -47,6 +47,8 @@ class Router:
 
     desk: Desk
     config: RoutingConfig
+    adjudicators: tuple[str, ...] = ()
+    """Who settles what people are split on; anybody when empty."""
 
     def prepare(self, datasets: Iterable[Dataset]) -> None:
         """Let the datasets take routes; nothing where they do already."""
@@ -55,7 +57,7 @@ class Router:
 
     def metadata(self, item: ReviewItem, prompt: Prompt) -> dict[str, object]:
         """The item's route, as its record's metadata."""
-        return route(item, prompt, self.config)
+        return route(item, prompt, self.config, self.adjudicators)
 
     def want(self, store: Store, reviews: Mapping[ItemId, int]) -> None:
         """Set how many reviews each item gets in all. Raises InvalidInput for less than one."""
@@ -65,10 +67,7 @@ class Router:
 
     def assign(self, store: Store, names: Mapping[ItemId, Sequence[str]]) -> None:
         """Set who sees each item. Raises InvalidInput for a group that the configuration does not have."""
-        try:
-            self.config.check_names(name for given in names.values() for name in given)
-        except ValueError as error:
-            raise InvalidInput(str(error)) from None
+        _check_names(self.config, (name for given in names.values() for name in given))
         self._change(store, {item: {ASSIGNED: sorted(set(given))} for item, given in names.items()})
 
     def prioritize(self, store: Store, priorities: Mapping[ItemId, int]) -> None:
@@ -87,15 +86,26 @@ class Router:
                 self.desk.change_metadata(record, changes[item])
 
 
-def open_router(desk: Desk, config: RoutingConfig) -> Router | None:
-    """The router of this desk; None, after a note, where routing is configured and the server has none."""
+def open_router(desk: Desk, config: RoutingConfig, *, adjudicators: Sequence[str] = ()) -> Router | None:
+    """The router of this desk; None, after a note, where routing is configured and the server has none.
+
+    Raises InvalidInput when an adjudicator is a group that the configuration does not have.
+    """
     if not config.enabled:
         return None
+    _check_names(config, adjudicators)
     if not desk.routes_records():
         note("argilla.routing is on, but this Argilla does not route records (only Redpen's own does, from its next start): "
              "items that want several reviews go to datasets of their own, and nobody is assigned")
         return None
-    return Router(desk, config)
+    return Router(desk, config, tuple(adjudicators))
+
+
+def _check_names(config: RoutingConfig, names: Iterable[str]) -> None:
+    try:
+        config.check_names(names)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def server_rules(config: RoutingConfig) -> dict[str, object] | None:
@@ -106,12 +116,17 @@ def server_rules(config: RoutingConfig) -> dict[str, object] | None:
             "groups": {name: list(members) for name, members in config.groups.items()}}
 
 
-def route(item: ReviewItem, prompt: Prompt, config: RoutingConfig) -> dict[str, object]:
+def route(item: ReviewItem, prompt: Prompt, config: RoutingConfig, adjudicators: Sequence[str] = ()) -> dict[str, object]:
     """Reviews from the item, priority from its purpose, people from its topic. Pure."""
     priority = PRIORITIES.get(item.beside or item.purpose, USUAL_PRIORITY)
     if item.purpose is Purpose.AUDIT and prompt.critical:
         priority += CRITICAL
     found: dict[str, object] = {WANTED: item.reviews, PRIORITY: priority}
-    if names := config.assign.get(prompt.topic or ""):
+    if names := assigned(item, prompt.topic, config, adjudicators):
         found[ASSIGNED] = sorted(names)
     return found
+
+
+def assigned(item: ReviewItem, topic: str | None, config: RoutingConfig, adjudicators: Sequence[str] = ()) -> Sequence[str]:
+    """The people and groups that an item is for; everybody when empty. Pure."""
+    return adjudicators if item.settles and adjudicators else config.assign.get(topic or "", ())

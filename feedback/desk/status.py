@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from feedback.config import Strict
+from feedback.desk.crew import Crew, crew_of
 from feedback.desk.desk import Counts, Dataset, Desk, Progress, is_simulated
 from feedback.desk.layout import is_review_dataset
 from feedback.desk.pace import Pace, pace
+from feedback.desk.routing import Router
 from feedback.errors import DeskRefused
+from feedback.schemas import ReviewItem
 from feedback.store.store import Store
 
 
@@ -47,6 +51,8 @@ class DeskStatus(Strict):
     """Items of the store that no reviewer can see yet: run `redpen review push`."""
     gone: int
     """Items whose records were deleted in Argilla: nobody is asked about them any more."""
+    stuck: int
+    """Reviews that nobody is left to give: everybody whom the item is for has given one already."""
     to_settle: int
     """Items on which reviewers are split that still wait for one person's word."""
     pace: Pace
@@ -57,7 +63,7 @@ class DeskStatus(Strict):
         return sum(dataset.reviews_missing for dataset in self.datasets)
 
 
-def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStatus:
+def status(desk: Desk, store: Store, *, router: Router | None = None, now: datetime | None = None) -> DeskStatus:
     """Where the reviews stand, by dataset and by reviewer, as Argilla counts them now; the pace is that of the ratings pulled."""
     if not desk.has_workspace():
         raise DeskRefused(f"workspace {desk.workspace!r} does not exist in Argilla; run `redpen review setup` first")
@@ -75,8 +81,16 @@ def status(desk: Desk, store: Store, *, now: datetime | None = None) -> DeskStat
                       reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
                       gone=sum(max(0, held[one.id] - counted[name].records) for name, one in found.items()),
                       unpushed=sum(item.id not in shown for item in items),
+                      stuck=_stuck(crew_of(desk, store, router), store, [item for item in items if item.id in shown]),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))
+
+
+def _stuck(crew: Crew, store: Store, items: Iterable[ReviewItem]) -> int:
+    by_id = {item.id: item for item in items}
+    missing = store.missing_reviews(by_id.values())
+    left = crew.left(store, (by_id[item] for item in missing))
+    return sum(max(0, count - len(left[item])) for item, count in missing.items())
 
 
 def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:

@@ -206,11 +206,12 @@ class Store:
                 found[rating.item_id] = (*found.get(rating.item_id, ()), rating.answer)
         return found
 
-    def want_reviews(self, counts: Mapping[ItemId, int], *, at: datetime | None = None) -> None:
+    def want_reviews(self, counts: Mapping[ItemId, int], *, reason: str = "the verdict is not sharp yet",
+                     at: datetime | None = None) -> None:
         """Note how many reviews these items get in all, where that is more than they were made for."""
         if counts:
             self.append_event(WANTED, {str(item): count for item, count in counts.items()}, actor="redpen review",
-                              reason="the verdict is not sharp yet", at=at or datetime.now(UTC))
+                              reason=reason, at=at or datetime.now(UTC))
 
     def reviews_wanted(self, items: Iterable[ReviewItem]) -> dict[ItemId, int]:
         """How many reviews each of these items gets in all."""

@@ -33,7 +33,7 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
     rubric = project_rubric(folder, project)
     there = connection(folder, project.argilla, environ=os.environ)
     desk = connect(project.argilla, url=there.url, api_key=there.api_key, advice=there.advice)
-    router = open_router(desk, project.argilla.routing)
+    router = open_router(desk, project.argilla.routing, adjudicators=project.queues.adjudicators)
     for step in setup(desk, rubric, project.queues, router=router, dry_run=False).steps:
         note(step)
     with open_project_store(folder, project) as store:

@@ -24,6 +24,7 @@ MORE = QueueConfig(most_reviews=3, sure=0.85)
 
 
 def go(desk: DeskInMemory, store: Store, queues: QueueConfig = MORE) -> Exchanged:
+    desk.invite(*(f"sim-{name}" for name in (0, 1, 2, 9, "other")))
     return sync(desk, store, a_rubric(), queues)
 
 
