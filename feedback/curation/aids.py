@@ -11,6 +11,7 @@ from feedback.config import CurationConfig
 from feedback.curation.terminology import Terminology, read_terminology
 from feedback.curation.unicode_repair import can_repair
 from feedback.errors import MissingPart
+from feedback.guardrails.masking import masked_prompt
 from feedback.guardrails.pii import KEY_FILE, Masker, make_masker, project_key, why_none
 from feedback.guardrails.recognizers import INSTALL
 from feedback.ids import content_hash
@@ -29,6 +30,14 @@ class Aids:
     """Questions that judge candidates: those of held-out families, the critical ones among them."""
     said: tuple[str, ...] = ()
     """What a person should know about what could not be done."""
+
+    @property
+    def held_out_as_sealed(self) -> tuple[Prompt, ...]:
+        """What is held out, and once more with personal data masked, as it stands in the rows of a masked snapshot."""
+        if (masker := self.masker) is None:
+            return self.held_out
+        masked = [masked_prompt(prompt, lambda text: masker(text).text) for prompt in self.held_out]
+        return (*self.held_out, *(twin for prompt, twin in zip(self.held_out, masked, strict=True) if twin != prompt))
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -127,7 +127,7 @@ class _Leaks:
         if aids.held_out and config.contamination != "off":
             everything = [(prompt.family, prompt.text) for prompt in contents.prompts]
             everything += [(self._family[row.prompt_id], row.text) for row in contents.completions]
-            self._texts = HeldOutTexts(aids.held_out, everything=everything, size=config.contamination_words)
+            self._texts = HeldOutTexts(aids.held_out_as_sealed, everything=everything, size=config.contamination_words)
 
     def asked(self, rating: Rating) -> PromptId:
         """What a rated answer was to."""

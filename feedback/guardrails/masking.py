@@ -52,10 +52,8 @@ class Masking:
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The question and its reference."""
-        messages = tuple(Message(role=message.role, content=self._text(message.content)) for message in prompt.messages)
-        reference = None if prompt.reference is None else self._text(prompt.reference)
         self._note("prompt", prompt.id, [*(message.content for message in prompt.messages), prompt.reference or ""])
-        return prompt.model_copy(update={"messages": messages, "reference": reference})
+        return masked_prompt(prompt, self._text)
 
     def completion(self, row: Completion) -> Completion:
         """The answer."""
@@ -108,6 +106,13 @@ class SnapshotMask:
     def __call__(self, contents: Contents) -> Contents:
         """The masked rows, under the same ids."""
         return Masking(self.masker, contents).result.contents
+
+
+def masked_prompt(prompt: Prompt, mask: Callable[[str], str]) -> Prompt:
+    """A question with its reference, masked, under the same id."""
+    messages = tuple(Message(role=message.role, content=mask(message.content)) for message in prompt.messages)
+    reference = None if prompt.reference is None else mask(prompt.reference)
+    return prompt.model_copy(update={"messages": messages, "reference": reference})
 
 
 def project_mask(project: Path, config: PiiConfig) -> SnapshotMask | None:

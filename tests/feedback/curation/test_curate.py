@@ -196,6 +196,17 @@ def test_an_answer_and_a_rewrite_that_hold_a_held_out_question_leave() -> None:
     assert result.rewrites == ()
 
 
+def test_a_masked_answer_that_holds_a_held_out_reference_leaves() -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio-analyzer comes with the `curation` extra")
+    masker = Masker(key=b"k", mask=frozenset({"email"}), flag=frozenset())
+    reference = "Send it with your name to returns@example.com this week"
+    secret = Prompt.of([Message(role="user", content="How?")], critical=True, reference=reference)
+    bench = Bench()
+    bench.rated("q", masker(reference).text, by=["correct"])
+    result = curate(bench.contents, CurationConfig(), Aids(masker=masker, held_out=(secret,)))
+    assert result.card.dropped["completion"] == {"contamination": 1}
+
+
 def test_contamination_can_be_pointed_out_alone_or_not_looked_for() -> None:
     bench = Bench()
     bench.rated(f"Quickly: {QUESTION}", "thirty", by=["correct"])
