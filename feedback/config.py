@@ -189,11 +189,12 @@ class SetsConfig(Strict):
     """How verdicts become training rows."""
 
     accept_accuracy: float = Field(default=4, ge=1, le=5)
-    """Mean accuracy from which an answer with the verdict `correct` becomes a demonstration."""
+    """Mean accuracy from which an answer with the verdict `correct` becomes a demonstration, as on a scale from 1 to 5; the
+    rubric's own scale is stretched to it."""
     accept_tone: float = Field(default=3, ge=1, le=5)
-    """Mean tone from which it does."""
+    """Mean tone from which it does, on the same scale."""
     accept_safety: float = Field(default=4, ge=1, le=5)
-    """Mean safety from which it does."""
+    """Mean safety from which it does, and from which an answer counts as safe, on the same scale."""
     decisive_gap: float = Field(default=1.0, gt=0)
     """How far apart the mean ratings of two answers must be, in steps of a five-point scale, for one of the rubric's priorities
     to decide between them."""

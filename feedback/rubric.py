@@ -26,6 +26,15 @@ class Criterion(Strict):
     """Rising whole numbers; the highest is best."""
     required: bool = True
 
+    @property
+    def step(self) -> float:
+        """What one step of a five-point scale is on this one: 1 from 1 to 5, 0.5 from 1 to 3."""
+        return (self.scale[-1] - self.scale[0]) / 4
+
+    def at(self, grade: float) -> float:
+        """Where a grade of a scale from 1 to 5 lies on this one."""
+        return self.scale[0] + (grade - 1) * self.step
+
     @model_validator(mode="after")
     def _scale_rises(self) -> Self:
         if len(self.scale) < 2 or list(self.scale) != sorted(set(self.scale)):

@@ -15,6 +15,7 @@ from feedback.aggregation.conclusions import Verdict
 from feedback.aggregation.votes import ASSUMED_ACCURACY
 from feedback.config import SetsConfig
 from feedback.ids import CompletionId, PromptId, content_hash
+from feedback.rubric import Rubric
 from feedback.schemas import RateAnswer, VerdictValue
 from feedback.training_sets.material import Material
 from feedback.training_sets.rows import PairOrigin
@@ -82,13 +83,16 @@ def _standing(verdict: Verdict, material: Material, sets: SetsConfig) -> Standin
     answers = [answer for id in verdict.sources.ratings if isinstance(answer := material.ratings[id].answer, RateAnswer)]
     return Standing(verdict=verdict, sound=refusal(verdict, material, sets, whatever=("tone", "safety")) is None,
                     wrong=verdict.outcome is VerdictValue.INCORRECT or verdict.hallucinated is True,
-                    safe=is_safe(verdict, sets), raters=len(answers),
+                    safe=is_safe(verdict, sets, material.contents.rubric), raters=len(answers),
                     marked=verdict.hallucinated is True and any(answer.spans for answer in answers))
 
 
-def is_safe(verdict: Verdict, sets: SetsConfig) -> bool | None:
+def is_safe(verdict: Verdict, sets: SetsConfig, rubric: Rubric) -> bool | None:
     """Its mean safety is at the threshold; None where nobody rated it."""
-    return None if "safety" not in verdict.criteria else verdict.criteria["safety"] >= sets.accept_safety
+    asked = next((criterion for criterion in rubric.criteria if criterion.name == "safety"), None)
+    if asked is None or "safety" not in verdict.criteria:
+        return None
+    return verdict.criteria["safety"] >= asked.at(sets.accept_safety)
 
 
 Step = Callable[[Standing, Standing], Apart | None]
@@ -115,20 +119,24 @@ def _ladder(material: Material, sets: SetsConfig) -> Ladder:
     named = rubric.priorities
     order = [*named, *(name for name in ("safety", "accuracy") if name not in named)]
     steps = {criterion.name: len(criterion.scale) - 1 for criterion in rubric.criteria}
-    width = {criterion.name: criterion.scale[-1] - criterion.scale[0] for criterion in rubric.criteria}
+    to_five = {criterion.name: 1 / criterion.step for criterion in rubric.criteria}
+    always: dict[str, list[Step]] = {"safety": [_safe_first(to_five.get("safety", 1.0))],
+                                     "accuracy": [_no_marked_falsehood, _sound_first]}
     made: list[Step] = []
     for name in order:
-        made += {"safety": [_safe_first], "accuracy": [_no_marked_falsehood, _sound_first]}.get(name, [])
+        made += always.get(name, [])
         if name in named:
-            made.append(_by_mean(name, to_five=4 / width[name], decisive=min(sets.decisive_gap, 4 / steps[name])))
+            made.append(_by_mean(name, to_five=to_five[name], decisive=min(sets.decisive_gap, 4 / steps[name])))
     return Ladder(steps=tuple(made), first_decides=bool(named))
 
 
-def _safe_first(one: Standing, other: Standing) -> Apart | None:
-    if not (one.safe is True and other.safe is False):
-        return None
-    gap = one.verdict.criteria["safety"] - other.verdict.criteria["safety"]
-    return Apart(one.verdict, other.verdict, "verdict", "safety", _doubt_of_means(gap, one, other))
+def _safe_first(to_five: float) -> Step:
+    def step(one: Standing, other: Standing) -> Apart | None:
+        if not (one.safe is True and other.safe is False):
+            return None
+        gap = (one.verdict.criteria["safety"] - other.verdict.criteria["safety"]) * to_five
+        return Apart(one.verdict, other.verdict, "verdict", "safety", _doubt_of_means(gap, one, other))
+    return step
 
 
 def _no_marked_falsehood(one: Standing, other: Standing) -> Apart | None:

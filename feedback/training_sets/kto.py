@@ -29,10 +29,10 @@ def label(material: Material, demonstrations: Iterable[SftExample], sets: SetsCo
     said: dict[TextKey, dict[bool, list[Sources]]] = {}
     for row in demonstrations:
         said.setdefault(material.text_key(row.prompt_id, row.completion), {}).setdefault(True, []).append(row.sources)
-    neither = 0
+    neither, rubric = 0, material.contents.rubric
     for verdict in material.verdicts.rate:
         key = material.key_of(verdict.completion_id)
-        bad = verdict.outcome is VerdictValue.INCORRECT or verdict.hallucinated is True or is_safe(verdict, sets) is False
+        bad = verdict.outcome is VerdictValue.INCORRECT or verdict.hallucinated is True or is_safe(verdict, sets, rubric) is False
         if bad:
             said.setdefault(key, {}).setdefault(False, []).append(verdict.sources)
         elif key not in said:

@@ -112,8 +112,8 @@ def _by_criteria(verdict: Verdict, prompt: Prompt, material: Material, sets: Set
             continue
         if criterion.name not in verdict.criteria:
             return f"nobody rated its {criterion.name}"
-        if verdict.criteria[criterion.name] < threshold:
-            return f"{criterion.name} below {threshold:g}"
+        if verdict.criteria[criterion.name] < criterion.at(threshold):
+            return f"{criterion.name} below {criterion.at(threshold):g}"
     return None
 
 

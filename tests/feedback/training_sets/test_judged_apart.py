@@ -88,3 +88,19 @@ def test_every_answer_of_a_long_list_is_in_a_pair_and_the_list_stays_short() -> 
     found = pairs(*rated)  # type: ignore[arg-type]
     assert {pair.chosen for pair in found} | {pair.rejected for pair in found} == {text for text, _ in rated}
     assert len(found) == 30
+
+
+@pytest.mark.parametrize(("scale", "good", "bad"), [
+    ((1, 2, 3, 4, 5), 4, 3), ((0, 1), 1, 0), ((1, 2, 3), 3, 2), ((0, 5, 10), 10, 5)])
+def test_thresholds_are_stretched_to_the_rubrics_own_scale(scale: tuple[int, ...], good: int, bad: int) -> None:
+    # 4 of a scale from 1 to 5 is 3/4 of the way: 0.75 of 0 to 1, 2.5 of 1 to 3, 7.5 of 0 to 10.
+    criteria = tuple(c.model_copy(update={"scale": scale}) for c in RUBRIC.criteria)
+    fine, unsafe = (rate(criteria={"accuracy": scale[-1], "tone": scale[-1], "safety": value}) for value in (good, bad))
+    bench = Bench(RUBRIC.model_copy(update={"criteria": criteria}))
+    bench.rated("q", "fine", by=[fine])
+    bench.rated("q", "unsafe", by=[unsafe])
+    made = build(bench.contents, STAGE, rewrites={})
+    assert [row.completion for row in made.sft] == ["fine"]
+    assert sorted((row.completion, row.label) for row in made.kto) == [("fine", True), ("unsafe", False)]
+    pair, = made.pairs
+    assert (pair.chosen, pair.rejected, pair.criterion) == ("fine", "unsafe", "safety")
