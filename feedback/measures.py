@@ -31,7 +31,12 @@ class Measured(Strict):
     """How the interval was made, such as `clopper-pearson`."""
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}] (n={self.n})"
+        return f"{_read(self.value)} [{_read(self.low)}, {_read(self.high)}] (n={self.n})"
+
+
+def _read(number: float) -> str:
+    """Three digits, but thousands as people write them."""
+    return f"{number:.0f}" if 1000 <= abs(number) < 1e12 else f"{number:.3g}"
 
 
 class Unscored(Strict):

@@ -61,3 +61,7 @@ def test_without_recent_reviews_there_is_no_pace() -> None:
     found = pace(rated(0, 1), by_id(), missing=40, now=START + timedelta(days=9))
     assert str(found.reviews_per_day) == str(found.days_left) == "- (nobody reviewed anything in the last 3 days)"
     assert isinstance(found.hours_of_work, Unscored)
+
+
+def test_thousands_are_written_as_people_write_them() -> None:
+    assert str(Measured(value=2353.2, n=98, low=87.51, high=12_345, method="poisson")) == "2353 [87.5, 12345] (n=98)"
