@@ -113,6 +113,8 @@
     const measure = () => [content.clientWidth, content.clientHeight, ...areas.map((area) => area.scrollHeight)].join();
     if (content.dataset.redpenSize === measure()) return;
     const places = areas.map((area) => area.scrollTop);
+    // Of a conversation the last message is what was answered.
+    if (/\n(User|Assistant):\n/.test(areas[0].innerText)) places[0] = areas[0].scrollHeight;
     content.classList.remove("redpen-tight");
     const both = [...fields.children].slice(0, fields.children.length > 3 ? 2 : 1);
     divide(fields, both);
@@ -128,8 +130,9 @@
   };
 
   const fade = (area) => {
-    const goesOn = area.scrollTop + area.clientHeight < area.scrollHeight - 3;
-    area.classList.toggle("redpen-more", goesOn && getComputedStyle(area).overflowY === "auto");
+    const scrolls = getComputedStyle(area).overflowY === "auto";
+    area.classList.toggle("redpen-more", scrolls && area.scrollTop + area.clientHeight < area.scrollHeight - 3);
+    area.classList.toggle("redpen-before", scrolls && area.scrollTop > 3);
   };
   document.addEventListener("scroll", ({ target }) => {
     if (target.matches && target.matches(".redpen-tight .fields *")) fade(target);

@@ -16,7 +16,7 @@ from feedback.desk.page_text import read_shown
 from feedback.desk.pull import pull
 from feedback.desk.push import push
 from feedback.rubric import read_rubric
-from feedback.schemas import Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
+from feedback.schemas import Message, Prompt, Purpose, Queue, RankAnswer, RateAnswer, ReviewItem
 from feedback.store.store import Store
 from tests.feedback.desk.people_of_argilla import PASSWORD, new_annotator
 from tests.people import a_completion, a_prompt, a_rank_item, a_rate_item, a_rubric
@@ -244,6 +244,25 @@ def test_more_answers_than_fit_scroll_each_in_its_own_column(
     assert page.evaluate(READ_TO_THE_END)
     page.wait_for_timeout(200)
     assert page.locator(".redpen-more").count() == 1
+
+
+def test_of_a_conversation_that_does_not_fit_the_last_message_is_in_sight(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    said = ("user", "assistant", "user", "assistant", "user")
+    prompt = Prompt.of([Message(role=role, content=f"Message {number}.\n{about('free', number)[:200]}")  # type: ignore[arg-type]
+                        for number, role in enumerate(said)])
+    answers = [a_completion(prompt, number, text=about("free", number)) for number in (2, 3)]
+    item = a_rank_item(answers)
+    store.add_prompts([prompt])
+    store.add_completions(answers)
+    store.add_items([item])
+    real.create_workspace()
+    push(real, store, a_rubric(), [item])
+    page = visit("rank-of-2")
+    question = page.locator(".fields .content-area").first
+    page.locator(".redpen-before").wait_for()
+    assert question.evaluate("one => one.scrollTop + one.clientHeight >= one.scrollHeight - 1")
+    assert "Message 4" in question.inner_text()
 
 
 def test_two_answers_of_a_kilobyte_and_the_whole_form_need_no_scrolling_and_a_rewrite_starts_from_the_better_one(
