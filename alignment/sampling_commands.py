@@ -60,7 +60,7 @@ def _sample(prompts: list[Prompt], adapter: Path | None, out: Path, *, common: d
 
 def _augment(prompts: list[Prompt], adapter: Path | None, out: Path, *, project: Path | None,
              common: dict[str, Any]) -> Manifest:
-    from feedback.training_sets.settings import project_prompts, read_settings
+    from feedback.training_sets.settings import read_settings, remembered_prompts
     from sft import augment
     from sft.stage_config import stage_config
 
@@ -69,7 +69,7 @@ def _augment(prompts: list[Prompt], adapter: Path | None, out: Path, *, project:
     stage = stage_config(augment.AugmentStage, **common)
     if project and common["file"] is None:
         stage = stage.model_copy(update={"split": settings.split})
-    return augment.run(stage, prompts=prompts, adapter=adapter, out=out, known=project_prompts(project, settings))
+    return augment.run(stage, prompts=prompts, adapter=adapter, out=out, known=remembered_prompts(project, settings))
 
 
 def _best_of(prompts: list[Prompt], adapter: Path | None, out: Path, *, reward: Path, best_of: int,

@@ -134,14 +134,14 @@ def augment(out: Annotated[Path, typer.Argument(help="File to write; append it t
     from feedback.errors import NothingToDo
     from feedback.jsonl import write_rows
     from feedback.training_sets import augment as stage
-    from feedback.training_sets.settings import project_prompts, read_settings
+    from feedback.training_sets.settings import project_prompts, read_settings, remembered_prompts
     from feedback.training_sets.split import held_out_families
 
     settings = read_settings(dir)
     prompts = project_prompts(dir, settings)
     topics = tuple(topic or stage.rare_topics(prompts))
     lines = stage.paraphrased(prompts, stage.read_templates(templates), topics=topics, per_question=per_question, seed=seed,
-                              held_out=held_out_families(prompts, settings.split))
+                              held_out=held_out_families(remembered_prompts(dir, settings), settings.split))
     if not lines:
         raise NothingToDo(f"{dir}: nothing to paraphrase; topics: {', '.join(topics) or 'none is rare, name one with --topic'}")
     if out.exists():
@@ -158,14 +158,14 @@ def build(curated: Annotated[Path, typer.Argument(help="A curated snapshot.")], 
           json: Json = False) -> None:
     """Make demonstrations, pairs and rankings. Held-out families never enter."""
     from feedback.training_sets import write
-    from feedback.training_sets.settings import project_around, project_prompts, read_settings
+    from feedback.training_sets.settings import project_around, read_settings, remembered_prompts
 
     project = dir or project_around(curated)
     settings = read_settings(project)
     if project is None:
         note(f"{curated} lies in no project: the default split decides what is held out; name the project with --dir")
     stage = write.SetsStage(sets=settings.training_sets, split=settings.split)
-    _tell(write.run(stage, curated=curated, out=out, known=project_prompts(project, settings)), out, json)
+    _tell(write.run(stage, curated=curated, out=out, known=remembered_prompts(project, settings)), out, json)
 
 
 @feedback_app.command()

@@ -21,6 +21,7 @@ class DataSettings(BaseModel):
     kind: Literal["project"] = "project"
     prompts: str = "prompts.jsonl"
     critical: str = "critical.jsonl"
+    store: str = "store.db"
     curation: CurationConfig = CurationConfig()
     split: SplitConfig = SplitConfig()
     training_sets: SetsConfig = SetsConfig()
@@ -45,8 +46,19 @@ def project_prompts(project: Path | None, settings: DataSettings) -> list[Prompt
     return [*critical, *read_prompts(project / settings.prompts)]
 
 
-def held_out_prompts(project: Path | None, settings: DataSettings) -> list[Prompt]:
-    """Those of the project's prompts whose families are held out, the critical ones among them; none without a project."""
+def remembered_prompts(project: Path | None, settings: DataSettings) -> list[Prompt]:
+    """All prompts of the project, and those that have left its files and stand in its store: what was held out once stays out."""
+    from feedback.store.store import Store
+
     prompts = project_prompts(project, settings)
+    if project is None or not ("://" in settings.store or (project / settings.store).is_file()):
+        return prompts
+    with Store.open(settings.store if "://" in settings.store else project / settings.store) as store:
+        return [*prompts, *store.prompts()]
+
+
+def held_out_prompts(project: Path | None, settings: DataSettings) -> list[Prompt]:
+    """Those of the remembered prompts whose families are held out, the critical ones among them; none without a project."""
+    prompts = remembered_prompts(project, settings)
     families = held_out_families(prompts, settings.split)
     return [prompt for prompt in prompts if prompt.family in families]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from feedback.commands import feedback_app
 from feedback.errors import InvalidInput, NothingToDo
 from feedback.rubric import read_rubric
-from feedback.schemas import Purpose, RateAnswer, Span, VerdictValue
+from feedback.schemas import Message, Prompt, Purpose, RateAnswer, Span, VerdictValue
 from feedback.store.store import Store
 from tests.feedback.reviewed import Bench
 
@@ -82,6 +82,17 @@ def test_a_critical_prompt_of_the_project_keeps_its_family_out(project: Path) ->
     redpen("curate", project / "sealed", project / "curated")
     with pytest.raises(NothingToDo, match="held-out family"):
         redpen("build", project / "curated", project / "sets")
+
+
+def test_what_was_critical_once_keeps_its_family_out_though_it_left_the_file(project: Path) -> None:
+    with Store.open(project / "store.db") as store:
+        store.add_prompts([Prompt.of([Message(role="user", content="q ")], critical=True, reference="r")])
+    redpen("seal", "--dir", project, "--out", project / "sealed")
+    redpen("curate", project / "sealed", project / "curated")
+    with pytest.raises(NothingToDo, match="held-out family"):
+        redpen("build", project / "curated", project / "sets")
+    with pytest.raises(NothingToDo, match="nothing to paraphrase"):
+        redpen("augment", project / "more.jsonl", "--dir", project, "--topic", "none")
 
 
 def test_audit_ratings_are_sealed_apart(project: Path) -> None:
