@@ -1,14 +1,15 @@
 """Curation: a snapshot without what must not train. Kept and dropped rows add up to what was read.
 
 A prompt that cannot be used takes its completions along, a completion its rate items, an item its ratings. A ranking
-loses the unusable answers only, as long as two are left. An answer that repeats another is dropped, and its ratings
-count for the other: no reviewer's work is lost to a repetition. Ids name the snapshot's rows, also where a row was changed.
-What reviewers concluded is never changed; their rewrites stand cleaned in a file of their own, and their marks follow the text.
+loses the unusable answers only, as long as two are left. An empty answer in whose place a reviewer wrote one stays, with
+that. An answer that repeats another is dropped, and its ratings count for the other: no reviewer's work is lost to a
+repetition. Ids name the snapshot's rows, also where a row was changed. What reviewers concluded is never changed; their
+rewrites stand cleaned in a file of their own, and their marks follow the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -93,7 +94,8 @@ def curate(contents: Contents, config: CurationConfig, aids: Aids = Aids()) -> C
     texts = Texts(config, ledger, masker=aids.masker, terminology=aids.terminology)
     leaks = _Leaks(config, ledger, contents, aids)
     prompts = _kept(_prompt(prompt, texts, leaks) for prompt in contents.prompts)
-    usable = _kept(_completion(completion, texts, leaks) for completion in contents.completions)
+    rewritten = _rewritten(contents)
+    usable = _kept(_completion(completion, texts, leaks, rewritten) for completion in contents.completions)
     # Rankings first: an answer that repeats another stays only where a ranking that is kept names it.
     ranked = _kept(_rank_item(item, ledger) for item in contents.items if item.queue is Queue.RANK)
     completions, repeated = _without_repeats(usable, prompts, ranked, ledger)
@@ -191,11 +193,22 @@ def _prompt(prompt: Prompt, texts: Texts, leaks: _Leaks) -> Prompt | None:
     return prompt if same else prompt.model_copy(update={"messages": messages, "reference": reference})
 
 
-def _completion(row: Completion, texts: Texts, leaks: _Leaks) -> Completion | None:
+def _rewritten(contents: Contents) -> frozenset[CompletionId]:
+    """The rated answers in whose place a reviewer wrote something."""
+    shown = {item.id: item.completion_ids[0] for item in contents.items if item.queue is Queue.RATE}
+    return frozenset(shown[rating.item_id] for rating in contents.ratings
+                     if isinstance(rating.answer, RateAnswer) and not shows_nothing(rating.answer.rewrite or ""))
+
+
+def _completion(row: Completion, texts: Texts, leaks: _Leaks, rewritten: Container[CompletionId]) -> Completion | None:
     ledger = texts.ledger
     if cause := ledger.dropped.get(row.prompt_id):
         ledger.drop_with("completion", row.id, cause)
         return None
+    if shows_nothing(row.text) and row.id in rewritten:
+        # It trains nothing, and its ratings would go with it.
+        ledger.flag("completion", row.id, step="empty", reason="nothing in it can be seen; kept for its rewrite")
+        return row
     if found := texts.flaw("completion", row.id, row.text):
         ledger.drop("completion", row.id, step=found.step, reason=found.reason)
         return None

@@ -42,8 +42,8 @@ class Flagged(Strict):
     kind: Kind
     id: str
     step: str
-    """The check: `language`, `repetition`, `near duplicate`, `contradiction`, `outdated`, `terminology`, `pii`, `moderation` or
-    `contamination`."""
+    """The check: `language`, `repetition`, `near duplicate`, `contradiction`, `outdated`, `terminology`, `pii`, `moderation`,
+    `contamination`, or `empty`, which stays for what a reviewer wrote in its place."""
     reason: str
 
 

@@ -9,8 +9,9 @@ from typing import Literal, assert_never
 
 from feedback.aggregation.conclusions import Sources, Verdict
 from feedback.config import SetsConfig
+from feedback.curation.quality import shows_nothing
 from feedback.ids import CompletionId, ExampleId, PromptId, content_hash
-from feedback.schemas import Prompt, VerdictValue
+from feedback.schemas import Completion, Prompt, VerdictValue
 from feedback.training_sets.material import Material, TextKey, united
 from feedback.training_sets.rewrites import Rewrite
 from feedback.training_sets.rows import SftExample
@@ -76,7 +77,13 @@ def refusal(verdict: Verdict, material: Material, sets: SetsConfig, *, whatever:
     """
     prompt = material.prompts[verdict.prompt_id]
     return (_by_outcome(verdict.outcome) or _by_flags(verdict, prompt) or _by_criteria(verdict, prompt, material, sets, whatever)
-            or (None if material.completions[verdict.completion_id].finished else "cut off before its end"))
+            or _by_text(material.completions[verdict.completion_id]))
+
+
+def _by_text(shown: Completion) -> str | None:
+    if shows_nothing(shown.text):
+        return "an empty text"
+    return None if shown.finished else "cut off before its end"
 
 
 def _by_outcome(outcome: VerdictValue | None) -> str | None:

@@ -134,6 +134,17 @@ def test_control_tokens_are_defused_in_questions_answers_and_rewrites() -> None:
         ("completion", "[INST]"), ("prompt", "<s>"), ("rating", "<|eot_id|>")]
 
 
+def test_an_empty_answer_stays_where_a_reviewer_wrote_one_and_leaves_elsewhere() -> None:
+    bench = Bench()
+    kept = bench.rated("q1", " ", by=[rate("incorrect", rewrite="yes"), "incorrect"])
+    bench.rated("q2", "", by=[rate("incorrect", rewrite=" ")])
+    result = curate(bench.contents, CONFIG)
+    assert [row.id for row in result.contents.completions] == [kept.id]
+    assert [row.text for row in result.rewrites] == ["yes"]
+    assert result.card.flagged == {"completion": {"empty": 1}}
+    assert result.card.dropped["rating"] == {"empty": 1}
+
+
 def test_an_over_long_rewrite_is_left_out_and_its_rating_kept() -> None:
     bench = Bench()
     bench.rated("q", "yes", by=[rate(rewrite="y" * 41)])

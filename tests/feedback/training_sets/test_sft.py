@@ -91,6 +91,16 @@ def test_a_rewrite_that_changes_nothing_leaves_the_verdict_to_decide() -> None:
     assert sets.card.rewrites_refused == {"unchanged: the same text as an answer shown": 1}
 
 
+def test_an_empty_answer_gives_what_was_written_in_its_place_and_is_in_no_row() -> None:
+    bench = Bench()
+    bench.rated("q", " ", by=[rate("correct", rewrite="yes")])
+    bench.rated("other", "", by=["correct"])
+    sets = built(bench)
+    assert [row.completion for row in sets.sft] == ["yes"]
+    assert sets.card.verdicts_refused == {"an empty text": 2}
+    assert (sets.pairs, [row.completion for row in sets.kto]) == ((), ["yes"])
+
+
 def test_a_rewrite_that_others_judged_incorrect_is_left_out() -> None:
     bench = Bench()
     bench.rated("q", "maybe", by=[rate("incorrect", rewrite="no")])
