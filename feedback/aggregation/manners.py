@@ -1,9 +1,10 @@
 """The manners in which people rate, as tables: how often a reviewer of that manner says k where the truth is z.
 
-On unordered labels a manner is an accuracy: right that often, and otherwise every other label alike. On a scale of
-numbers a manner is also a severity, a spread and a share of lapses (half a point low, give or take one, and one rating in
-four at random), the same upside down, one number whatever is shown, or no attention at all.
-Legend: G manners, K labels.
+On unordered labels a manner is an accuracy: right that often, and otherwise every other label alike. It may also be two, one for
+the common label and one for the others (Raykar et al. 2010): who never sees an error where there is none may miss some that
+there are. On a scale of numbers a manner is also a severity, a spread and a share of lapses (half a point low, give or take
+one, and one rating in four at random), the same upside down, one number whatever is shown, or no attention at all.
+Legend: G manners, S of them with two accuracies, K labels.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ SHARE_OF = {"measured": 0.76, "upside down": 0.02, "inattentive": 0.035, "consta
 """How common each kind is beforehand, on a scale of numbers."""
 HABIT = 0.01
 """How common one label throughout is beforehand, where labels are no scale."""
+SIDES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.98)
+"""The accuracies that a manner may have for the common label and for the others."""
+SIDED = 0.3
+"""How common two accuracies are beforehand. Between 0.3 and 0.7 it made no difference that could be measured."""
+MISSED = 0.75
+"""Of the mistakes about other labels, those that take them for the common one, where a manner has two accuracies."""
 SLIP = 0.002
 """Anybody may slip: on a scale no rating is impossible under any manner. At ten times as much, equal reviewers came out half a
 point lower against the plain mean, which knows of no slips."""
@@ -53,6 +60,10 @@ class Manners:
     """The manner that is as lenient as this one is strict, or itself where there is none such (G)."""
     habit: NDArray[np.bool_]
     """One number whatever is shown (G)."""
+    sided: NDArray[np.bool_]
+    """An accuracy for the common label and one for the others (G)."""
+    sides: Numbers
+    """Those accuracies of each manner that is `sided` (S, 2)."""
 
     @cached_property
     def accuracy(self) -> Numbers:
@@ -92,17 +103,21 @@ class Manners:
 
 
 @lru_cache(maxsize=32)
-def of_labels(count: int) -> Manners:
-    """Accuracies from 0.02 to 0.98 for `count` unordered labels.
+def of_labels(count: int, common: int = 0) -> Manners:
+    """Accuracies from 0.02 to 0.98 for `count` unordered labels, of which `common` is the commonest.
 
     One label throughout counts only for those who lean on one (`panel.leaning`): where nearly all answers are alike, everybody
     looks so.
     """
     right, rightness = _accuracies(count, 49)
-    constant = _constant(count) if count > 1 else right[:0]
-    habit = np.arange(len(right) + len(constant)) >= len(right)
-    share = np.concatenate([(1 - HABIT * (count > 1)) * rightness, np.full(len(constant), HABIT / count)])
-    return Manners(table=np.concatenate([right, constant]), share=share, ordered=False, mirror=np.arange(len(share)), habit=habit)
+    constant, habit = (_constant(count), HABIT) if count > 1 else (right[:0], 0.0)
+    sides = np.array([pair for pair in product(SIDES, SIDES) if pair[0] != pair[1] and count > 1]).reshape(-1, 2)
+    usual, often = PRIOR_RIGHT / (PRIOR_RIGHT + PRIOR_WRONG), SIDED * (count > 1)
+    likely = of_sides(sides, mean=(usual, usual), concentration=PRIOR_RIGHT + PRIOR_WRONG)
+    share = np.concatenate([(1 - habit - often) * rightness, np.full(len(constant), habit / count), often * likely])
+    kinds = np.repeat([0, 1, 2], [len(right), len(constant), len(sides)])
+    return Manners(table=np.concatenate([right, constant, _sided(sides, count, common)]), share=share, ordered=False,
+                   mirror=np.arange(len(share)), habit=kinds == 1, sided=kinds == 2, sides=sides)
 
 
 @lru_cache(maxsize=32)
@@ -122,6 +137,7 @@ def of_scale(levels: int) -> Manners:
     mirror[:measures] = mirror[:measures].reshape(len(LAPSES), len(SEVERITIES), len(SPREADS))[:, ::-1].ravel()
     habit = np.concatenate([np.full(len(shares), kind == "constant") for kind, (_, shares) in kinds.items()])
     return Manners(table=(1 - SLIP) * table + SLIP / levels, ordered=True, mirror=mirror, habit=habit,
+                   sided=np.zeros_like(habit), sides=np.zeros((0, 2)),
                    share=np.concatenate([SHARE_OF[kind] * shares for kind, (_, shares) in kinds.items()]))
 
 
@@ -131,6 +147,29 @@ def _accuracies(count: int, steps: int) -> tuple[Numbers, Numbers]:
     wrong = (1 - accuracy) / max(1, count - 1)
     table = np.where(np.eye(count, dtype=bool)[None], accuracy[:, None, None], wrong[:, None, None])
     return table, share / share.sum()
+
+
+def _sided(sides: Numbers, count: int, common: int) -> Numbers:
+    """Tables of reviewers who are right about the common label, and about the others, that often (S, K, K)."""
+    table = np.zeros((len(sides), count, count))
+    for truth, said in product(range(count), repeat=2):
+        right = sides[:, 0 if truth == common else 1]
+        if said == truth:
+            table[:, truth, said] = right
+        elif truth == common or count == 2:
+            table[:, truth, said] = (1 - right) / (count - 1)
+        else:
+            table[:, truth, said] = (1 - right) * (MISSED if said == common else (1 - MISSED) / (count - 2))
+    return table
+
+
+def of_sides(accuracies: Numbers, *, mean: tuple[float, float], concentration: float) -> Numbers:
+    """The share of each pair of accuracies (S, 2), drawn one by one from a Beta with its mean (S); adds up to 1."""
+    right = np.clip(mean, 0.5, 0.97) * concentration
+    width = np.gradient(np.array(SIDES))[np.searchsorted(SIDES, accuracies)]
+    logs = ((right - 1) * np.log(accuracies) + (concentration - right - 1) * np.log(1 - accuracies) + np.log(width)).sum(axis=1)
+    share = np.exp(logs - logs.max(initial=-np.inf))
+    return np.asarray(share / share.sum())
 
 
 def _measured(levels: int) -> tuple[Numbers, Numbers]:

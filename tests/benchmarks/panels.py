@@ -6,10 +6,10 @@ Honest reviewers have reliabilities spread over 0.55 to 0.98; of the others a th
 of 100), lazy with one label whatever is shown, and lazy at random. Reviewers and items are mixed evenly. Every figure is the
 mean of `--repeats` panels, `+-` the Monte-Carlo standard error of `gain`: the accuracy, less the better of majority and mean.
 
-The kinds of mistakes: `even`, all wrong labels alike; `uneven`, the same where 7 of 10 truths are one label; `sided`, each
-reviewer with an accuracy of their own for each label; `decoy`, one item in seven misleads most who err there; on scales
-`measured`, a severity and a spread; `lapsing`, a severity, and now and then any number; `skewed`, measured where most truths
-are high.
+The kinds of mistakes: `even`, all wrong labels alike; `uneven`, the same where 7 of 10 truths are one label; `rare`, where 9 of
+10 are; `missed`, where 9 of 10 are and most mistakes take others for that one; `sided`, each reviewer with an accuracy of
+their own for each label; `decoy`, one item in seven misleads most who err there; on scales `measured`, a severity and a
+spread; `lapsing`, a severity, and now and then any number; `skewed`, measured where most truths are high.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from feedback.aggregation.methods import CROWD_METHODS, crowd
 from feedback.aggregation.panel import Panel
 from feedback.aggregation.reliability import Weighed, weigh
 
-Kind = Literal["even", "uneven", "sided", "decoy", "measured", "lapsing", "skewed"]
+Kind = Literal["even", "uneven", "rare", "missed", "sided", "decoy", "measured", "lapsing", "skewed"]
 SCALES = ("measured", "lapsing", "skewed")
 EACH = 40
 """Items that a reviewer rates, where there are at least 200 items."""
@@ -89,8 +89,8 @@ def make(setting: Setting, seed: str) -> Made:
 
 def _common(setting: Setting) -> np.ndarray:
     weights = np.ones(setting.labels)
-    if setting.kind == "uneven":
-        weights[0] = 7 / 3 * (setting.labels - 1)
+    if setting.kind in ("uneven", "rare", "missed"):
+        weights[0] = (7 / 3 if setting.kind == "uneven" else 9) * (setting.labels - 1)
     if setting.kind == "skewed":
         weights = np.array([1.0, 2.0, 4.0, 8.0, 5.0])
     return weights / weights.sum()
@@ -103,6 +103,10 @@ def _labels(setting: Setting, truth: np.ndarray, item: np.ndarray, reviewer: np.
                             (setting.reviewers, setting.labels))
     wrong = (truth[item] + chance.integers(1, setting.labels, len(item))) % setting.labels
     chances = right[reviewer, truth[item]]
+    if setting.kind == "missed":
+        careful = chance.uniform((0.93, 0.6), (0.99, 0.9), (setting.reviewers, 2))
+        chances = careful[reviewer, np.minimum(truth[item], 1)]
+        wrong = np.where((truth[item] > 0) & (chance.random(len(item)) < 0.8), 0, wrong)
     if setting.kind == "decoy":
         decoy = (truth + chance.integers(1, setting.labels, setting.items)) % setting.labels
         hard = chance.random(setting.items) < 1 / 7
@@ -222,6 +226,9 @@ def settings() -> Iterator[Setting]:
         yield Setting(reviewers, each, 0.3 if reviewers > 5 else 0.2, gold_share=0.05)
     for labels, (kind, share) in product((2, 5), product(("even", "uneven", "sided", "decoy"), (0.0, 0.2))):
         yield Setting(20, 3, share, kind, labels=labels)
+    for reviewers, labels, share in product((5, 20), (2, 3), (0.0, 0.2)):
+        yield Setting(reviewers, 3, share, "rare", labels=labels)
+        yield Setting(reviewers, 3, share, "missed", labels=labels)
     for kind, share in product(("lapsing", "skewed"), (0.0, 0.2)):
         yield Setting(20, 3, share, kind, labels=5)
 

@@ -53,6 +53,53 @@ def test_a_reviewer_who_is_always_against_counts_the_other_way_round() -> None:
     assert weighed.truth[30].argmax() == 0
 
 
+def test_who_sees_one_of_two_labels_better_is_believed_on_that_one() -> None:
+    # Of twelve, six miss 3 in 8 of the 1s and are never wrong to say 1; six are right in 13 of 16 whatever is shown.
+    rows = [(item, reviewer, item % 2 if reviewer < 6 and item % 2 == 0 else said)
+            for item in range(160) for reviewer in range(12)
+            for said in [item % 2 if (item // 2 * 5 + reviewer * 3) % 16 >= (6 if reviewer < 6 else 3) else 1 - item % 2]]
+    rows += [(160, 0, 1), (160, 6, 0), (161, 0, 0), (161, 6, 1)]
+    weighed = weigh(a_panel(rows), known={item: item % 2 for item in range(160)})
+    # The first say 1 in 10 of 16 where it is so and never elsewhere: that stands. Their 0 is worth 16 : 6, the other's 1 13 : 3.
+    assert weighed.truth[160, 1] > 0.7
+    assert weighed.truth[161, 1] > 0.5
+    assert weighed.accuracy[[0, 6]] == pytest.approx([13 / 16, 13 / 16], abs=0.04)
+
+
+def test_a_label_that_is_common_is_found_to_be_so() -> None:
+    # Each of three is right in 8 of 10, and 9 of 10 truths are 0. Two who say 1 against one who says 0 are more likely wrong:
+    # 0.1 * 0.8 * 0.8 * 0.2 against 0.9 * 0.2 * 0.2 * 0.8, so that a 1 needs all three (0.1 * 0.512 against 0.9 * 0.008).
+    chance = np.random.default_rng(0)
+    truth = (chance.random(1000) < 0.1).astype(int)
+    said = np.where(chance.random((1000, 3)) < 0.8, truth[:, None], 1 - truth[:, None])
+    found = weigh(a_panel([(item, reviewer, int(said[item, reviewer])) for item in range(1000) for reviewer in range(3)]))
+    assert (found.likeliest == (said.sum(axis=1) == 3)).all()
+    assert found.truth[:, 0].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_who_is_right_about_a_common_label_is_not_taken_for_one_who_always_gives_it() -> None:
+    # 9 of 10 truths are 0. One reviewer is right in 97 of 100, two in 60: these say 1 of four in ten and agree on it by chance.
+    chance = np.random.default_rng(1)
+    truth = (chance.random(600) < 0.1).astype(int)
+    said = np.where(chance.random((600, 3)) < [0.97, 0.6, 0.6], truth[:, None], 1 - truth[:, None])
+    found = weigh(a_panel([(item, reviewer, int(said[item, reviewer])) for item in range(600) for reviewer in range(3)]))
+    assert found.accuracy.argmax() == 0
+    assert (found.likeliest == truth).mean() > 0.9
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_two_who_saw_a_rare_error_are_not_overruled_by_its_being_rare(labels: int) -> None:
+    # One answer in ten is wrong. Three reviewers see 6 in 10 of those, and 2 in 100 where nothing is wrong. That two of them see
+    # one happens in 0.1 * 3 * 0.6 * 0.6 * 0.4 = 0.043 where there is one, in 0.9 * 3 * 0.02 * 0.02 * 0.98 = 0.001 where not.
+    chance = np.random.default_rng(0)
+    truth = np.where(chance.random(1000) < 0.1, chance.integers(1, labels, 1000), 0)
+    seen = chance.random((1000, 3)) < np.where(truth > 0, 0.6, 0.02)[:, None]
+    said = np.where(seen, np.where(truth > 0, truth, chance.integers(1, labels, 1000))[:, None], 0)
+    found = weigh(a_panel([(item, reviewer, int(said[item, reviewer])) for item in range(1000) for reviewer in range(3)],
+                          labels=labels))
+    assert ((found.likeliest > 0) == (seen.sum(axis=1) >= 2)).all()
+
+
 def test_a_severe_reviewer_is_read_with_his_severity() -> None:
     rows = [(item, reviewer, 1 + item % 3) for item in range(30) for reviewer in range(3)]
     rows += [(item, 3, item % 3) for item in range(30)]
