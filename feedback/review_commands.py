@@ -178,6 +178,9 @@ def _tell_status(found: DeskStatus) -> None:
         typer.echo(f"reviews that nobody is left to give: {found.stuck}; everybody whom those items are for has reviewed them. "
                    "Add people (`redpen server users add`) or assign the topics to more of them; a round that waits goes on "
                    "with `redpen round request`")
+    if found.kept:
+        typer.echo(f"ratings kept of people whose account is gone: {found.kept}; Argilla asks for as many reviews anew, and no "
+                   "round waits for those")
     if found.gone:
         typer.echo(f"records deleted in Argilla: {found.gone}; their answers were withdrawn and nobody is asked about them "
                    "any more; a round that waits for them goes on with `redpen round request`")

@@ -53,6 +53,8 @@ class DeskStatus(Strict):
     """Items whose records were deleted in Argilla: nobody is asked about them any more."""
     stuck: int
     """Reviews that nobody is left to give: everybody whom the item is for has given one already."""
+    kept: int
+    """Ratings of people whose account is gone: Argilla asks for as many reviews anew, and no round waits for those."""
     to_settle: int
     """Items on which reviewers are split that still wait for one person's word."""
     pace: Pace
@@ -76,12 +78,13 @@ def status(desk: Desk, store: Store, *, router: Router | None = None, now: datet
     held = Counter(one.split("/")[0] for records in store.pushed().values() for one in records)
     datasets, items = tuple(_dataset(found[name], counted[name]) for name in sorted(found)), store.items()
     missing = sum(dataset.reviews_missing for dataset in datasets)
-    by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
+    by_id, at, crew = {item.id: item for item in items}, now or datetime.now(UTC), crew_of(desk, store, router)
     return DeskStatus(workspace=desk.workspace, datasets=datasets,
                       reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
                       gone=sum(max(0, held[one.id] - counted[name].records) for name, one in found.items()),
                       unpushed=sum(item.id not in shown for item in items),
-                      stuck=_stuck(crew_of(desk, store, router), store, [item for item in items if item.id in shown]),
+                      stuck=_stuck(crew, store, [item for item in items if item.id in shown]),
+                      kept=sum(rating.reviewer_id not in crew.names for rating in store.live_ratings()),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))
 

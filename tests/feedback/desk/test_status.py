@@ -52,6 +52,19 @@ def test_records_that_somebody_deleted_in_argilla_are_counted(store: Store, desk
     assert (status(desk, store).gone, status(desk, store).unpushed) == (1, 0)
 
 
+def test_ratings_of_people_who_are_gone_are_counted_apart_from_what_is_missing(store: Store, desk: DeskInMemory) -> None:
+    item = store.items(queue=Queue.RATE)[0]
+    sync(desk, store, a_rubric(), QueueConfig())
+    desk.submit("sim-anna", item, a_rate_answer())
+    sync(desk, store, a_rubric(), QueueConfig())
+    before = status(desk, store)
+    desk.delete_user("sim-anna")
+    found = status(desk, store)
+    assert (before.kept, found.kept) == (0, 1)
+    assert found.reviews_missing == before.reviews_missing + item.reviews
+    assert store.missing_reviews([item]) == {}
+
+
 def test_without_a_workspace_it_says_to_run_setup(store: Store) -> None:
     with pytest.raises(DeskRefused, match="run `redpen review setup` first"):
         status(DeskInMemory(), store)
