@@ -36,6 +36,8 @@ class Step(Strict):
     reviewer: ReviewerId
     name: str
     """The reviewer's name now."""
+    simulated: bool
+    """True for a program."""
     item: ItemId
     record: str
     """The Argilla record and response."""
@@ -181,9 +183,10 @@ def first_row(project: Project) -> str | None:
 
 
 def _step(store: Store, rating: Rating) -> Step:
-    names = {reviewer.id: reviewer.name for reviewer in store.reviewers()}
-    return Step(rating=rating.id, reviewer=rating.reviewer_id, name=names.get(rating.reviewer_id, "unknown"), item=rating.item_id,
-                record=rating.source, submitted_at=rating.submitted_at, answer=rating.answer)
+    who = next((reviewer for reviewer in store.reviewers() if reviewer.id == rating.reviewer_id), None)
+    return Step(rating=rating.id, reviewer=rating.reviewer_id, name=who.name if who else "unknown",
+                simulated=who is not None and who.simulated, item=rating.item_id, record=rating.source,
+                submitted_at=rating.submitted_at, answer=rating.answer)
 
 
 def _trained_on(project: Project, hash: str) -> Iterator[str]:
@@ -199,7 +202,7 @@ SHOWN = ("prompt_id", "completion", "chosen", "rejected")
 def lines(trail: Trail) -> list[tuple[str, str]]:
     """A trail for a table: (what, what was found), from the row to the people and the stages."""
     row = [(key, str(value)[:160]) for key, value in trail.row.items() if key in SHOWN]
-    people = [(f"rated by {step.name}", f"{step.submitted_at:%Y-%m-%d %H:%M} {step.rating}, {step.item}, {step.record}")
-              for step in trail.steps]
+    people = [(f"rated by {step.name}" + " (simulated)" * step.simulated,
+               f"{step.submitted_at:%Y-%m-%d %H:%M} {step.rating}, {step.item}, {step.record}") for step in trail.steps]
     ends = [("written by", ", ".join(trail.policies)), *people, ("trained", ", ".join(trail.trained))]
     return [("file", trail.file), *row, *ends]

@@ -202,6 +202,11 @@ class Reviewer(Strict):
     simulated: bool = False
     """True for `sim-...` reviewers."""
 
+    @property
+    def called(self) -> str:
+        """The name as people read it: of a program it is said that it is one."""
+        return f"{self.name} (simulated)" if self.simulated else self.name
+
 
 class VerdictValue(StrEnum):
     """What a reviewer concludes about one answer."""

@@ -80,9 +80,13 @@ def labels(
 def _cells(row: ReviewerFigures) -> list[object]:
     strict = {name: figure.value for name, figure in row.severity.items() if figure.kind == "measured"}
     lowest = min(strict, key=lambda name: strict[name], default=None)
-    name = f"{row.name} (in quarantine)" if row.quarantined else row.name
-    return [name, row.ratings, *(_short(figure) for figure in (row.accuracy, row.gold, row.with_majority, row.ranking)),
+    return [_name(row), row.ratings, *(_short(figure) for figure in (row.accuracy, row.gold, row.with_majority, row.ranking)),
             f"{lowest} {strict[lowest]:+.2f}" if lowest is not None else "-"]
+
+
+def _name(row: ReviewerFigures | Profile) -> str:
+    apart = [said for said, so in (("simulated", row.simulated), ("in quarantine", row.quarantined is not None)) if so]
+    return f"{row.name} ({', '.join(apart)})" if apart else row.name
 
 
 def _short(figure: Figure) -> str:
@@ -119,7 +123,7 @@ def integrity(
 def _noticed(row: Profile) -> list[object]:
     noticed = "\n".join(f"{finding.sign}: {finding.said}" for finding in row.findings) or "-"
     standing = f"in quarantine: {row.quarantined}" if row.quarantined else "quarantine" if row.proposed else "-"
-    return [row.name, row.ratings, noticed, standing]
+    return [_name(row), row.ratings, noticed, standing]
 
 
 def _doubted(weighing: Weighing, path: Path | None, classifier: bool) -> dict[ReviewerId, int]:

@@ -22,7 +22,7 @@ from feedback.aggregation.orders import NEIGHBOURS
 from feedback.aggregation.panel import FEWEST, leaning
 from feedback.aggregation.questions import Asked
 from feedback.aggregation.ranking_habits import same_places, turned_round
-from feedback.aggregation.reviewers import figures
+from feedback.aggregation.reviewers import ReviewerFigures, figures
 from feedback.aggregation.verdicts import Weighing
 from feedback.config import Share, Strict
 from feedback.errors import InvalidInput
@@ -62,6 +62,8 @@ class Profile(Strict):
 
     reviewer_id: ReviewerId
     name: str
+    simulated: bool
+    """True for a program."""
     ratings: int
     findings: tuple[Finding, ...]
     proposed: str | None
@@ -82,15 +84,14 @@ def profiles(weighing: Weighing, *, seconds: Mapping[RatingId, float] | None = N
                   _gold(weighing), _lifted(weighing), _cliques(weighing), _doubted(weighing, doubted or {})):
         for reviewer, finding in found:
             noticed.setdefault(reviewer, []).append(finding)
-    return tuple(_profile(row.reviewer_id, row.name, row.ratings, row.quarantined, noticed.get(row.reviewer_id, []))
-                 for row in figures(weighing))
+    return tuple(_profile(row, noticed.get(row.reviewer_id, [])) for row in figures(weighing))
 
 
-def _profile(reviewer: ReviewerId, name: str, ratings: int, quarantined: str | None, findings: Sequence[Finding]) -> Profile:
+def _profile(one: ReviewerFigures, findings: Sequence[Finding]) -> Profile:
     reasons = [f"{finding.sign}: {finding.said}" for finding in findings if finding.proposes]
-    proposed = "; ".join(reasons) if reasons and quarantined is None and ratings >= FEWEST else None
-    return Profile(reviewer_id=reviewer, name=name, ratings=ratings, findings=tuple(findings), proposed=proposed,
-                   quarantined=quarantined)
+    proposed = "; ".join(reasons) if reasons and one.quarantined is None and one.ratings >= FEWEST else None
+    return Profile(reviewer_id=one.reviewer_id, name=one.name, simulated=one.simulated, ratings=one.ratings,
+                   findings=tuple(findings), proposed=proposed, quarantined=one.quarantined)
 
 
 def doubted(weighing: Weighing, probabilities: Mapping[CompletionId, Mapping[str, float]]) -> dict[ReviewerId, int]:
@@ -264,7 +265,7 @@ def _approvals(weighing: Weighing) -> Iterator[Approved]:
 
 
 def _cliques(weighing: Weighing) -> Iterator[tuple[ReviewerId, Finding]]:
-    names = {row.id: row.name for row in weighing.contents.reviewers}
+    names = {row.id: row.called for row in weighing.contents.reviewers}
     for clique in cliques(weighing.asked["verdict"]):
         for reviewer in clique.reviewers:
             others = ", ".join(names.get(other, other) for other in clique.reviewers if other != reviewer)

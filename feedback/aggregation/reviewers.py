@@ -23,6 +23,8 @@ class ReviewerFigures(Strict):
 
     reviewer_id: ReviewerId
     name: str
+    simulated: bool
+    """True for a program."""
     ratings: int
     """That are in the snapshot, gold items included."""
     accuracy: Figure
@@ -49,7 +51,8 @@ def figures(weighing: Weighing) -> tuple[ReviewerFigures, ...]:
     criteria = {name: asked for name, asked in weighing.asked.items() if asked.question.ordered}
     return tuple(
         ReviewerFigures(
-            reviewer_id=row.id, name=row.name, ratings=sum(rating.reviewer_id == row.id for rating in contents.ratings),
+            reviewer_id=row.id, name=row.name, simulated=row.simulated,
+            ratings=sum(rating.reviewer_id == row.id for rating in contents.ratings),
             accuracy=_trait(weighing.asked["verdict"], row.id, "accuracy"), gold=_share(gold.get(row.id), "rated no gold item"),
             with_majority=_share(majority.get(row.id), "no verdict on an answer on which the others have a majority"),
             severity={name: _trait(asked, row.id, "severity") for name, asked in criteria.items()},

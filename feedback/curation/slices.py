@@ -95,7 +95,7 @@ def slices(contents: Contents, known: Iterable[Prompt] = ()) -> SlicesReport:
     """
     rows = _rated(contents)
     asked = {row.prompt.id for row in rows}
-    names: dict[str, str] = {reviewer.id: reviewer.name for reviewer in contents.reviewers}
+    names: dict[str, str] = {reviewer.id: reviewer.called for reviewer in contents.reviewers}
     unrated = [prompt for prompt in known if prompt.id not in asked]
     groups = [*_by("topic", rows, unrated, lambda prompt: prompt.topic or NO_TOPIC),
               *_by("language", rows, unrated, _language), *_by("length", rows, unrated, lambda prompt: _length(prompt.text)),

@@ -83,6 +83,8 @@ def test_a_round_trains_judges_and_leads_every_row_back_to_people(project):
     assert trail.problems(project) == []
     walked = trail.trace(project, trail.first_row(project))
     assert {step.name for step in walked.steps} <= {"sim-0", "sim-1", "sim-2"}
+    assert "rated by sim-" in (told := str(trail.lines(walked)))
+    assert told.count("rated by sim-") == told.count(" (simulated)")
     assert f"rounds/0001/{steps.SFT}" in walked.trained
     rows = overview.overview(project.folder)
     assert [row.number for row in rows] == [0, 1]

@@ -145,6 +145,14 @@ def test_the_reviewers_and_their_profiles_of_a_snapshot_or_of_the_store(project:
         assert (said["proposed"], said["quarantined"]) == ([], [])
 
 
+@pytest.mark.parametrize("command", ["reviewers", "integrity"])
+def test_simulated_reviewers_are_called_so_in_every_table(command: str, project: Path) -> None:
+    from review_ui.cli import app
+
+    shown = CliRunner().invoke(app, ["feedback", command, "--dir", str(project)], catch_exceptions=False).stdout
+    assert [name for name in ("sim-0 (simulated)", "sim-1 (simulated)") if name not in shown] == []
+
+
 def test_labelled_texts_are_written_with_what_experts_agree_on(tmp_path: Path) -> None:
     from review_ui.cli import app
 

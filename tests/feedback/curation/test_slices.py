@@ -46,10 +46,10 @@ def test_a_slice_that_leans_is_pointed_out_and_chance_is_not() -> None:
     assert not [each for each in even.warnings if "is called correct" in each]
 
 
-def test_a_reviewer_is_called_by_name() -> None:
+def test_a_reviewer_is_called_by_name_and_a_program_by_what_it_is() -> None:
     made = bench(tax=["correct", "incorrect"])
     found = [each.name for each in slices(made.contents).slices if each.dimension == "reviewer"]
-    assert found == sorted(reviewer.name for reviewer in made.contents.reviewers)
+    assert found == sorted(f"{reviewer.name} (simulated)" for reviewer in made.contents.reviewers)
 
 
 def test_a_slice_in_which_nobody_could_tell_has_no_share_of_correct_answers() -> None:
