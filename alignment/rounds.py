@@ -34,6 +34,9 @@ AUTO = "auto-approve"
 """The actor of a promotion that no person approved; the demo's."""
 
 
+NO_ROUNDS = "this form judges no answers, so there are no rounds; queue texts to be labelled with `redpen review texts FILE`"
+
+
 class RoundState(Strict):
     """Where the project stands."""
 
@@ -76,8 +79,10 @@ def run(project: Project, *, until: int | None = None, auto_approve: bool = Fals
     """Do everything that is due and say what it is waiting for.
 
     `until`: stop after that round's decision. Raises Locked when another worker runs, NothingToDo when a round's
-    ratings hold nothing to train on (new answers are queued before it is raised).
+    ratings hold nothing to train on (new answers are queued before it is raised), InvalidInput for a form that judges nothing.
     """
+    if not project.rubric.judges:
+        raise InvalidInput(f"{project.folder / project.config.rubric}: {NO_ROUNDS}")
     _ = project.rubric, project.prompts, project.gold  # a mistake in a file is told before anything starts
     with project.lock(), project.open_store() as store:
         store.append_gold(corrections(project.gold, store.items(purpose=Purpose.GOLD)))

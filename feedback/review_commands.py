@@ -174,7 +174,10 @@ def _tell_status(found: DeskStatus) -> None:
     typer.echo(f"days left at this pace: {found.pace.days_left}; hours of work: {found.pace.hours_of_work}")
     if found.to_settle:
         typer.echo(f"to be settled, as reviewers are split: {found.to_settle}")
-    if found.stuck:
+    if not found.reviewers:
+        typer.echo("nobody may review yet: add people with `redpen server users add NAME --workspace "
+                   f"{found.workspace}`, or in Argilla")
+    elif found.stuck:
         typer.echo(f"reviews that nobody is left to give: {found.stuck}; everybody whom those items are for has reviewed them. "
                    "Add people (`redpen server users add`) or assign the topics to more of them; a round that waits goes on "
                    "with `redpen round request`")

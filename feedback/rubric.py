@@ -165,6 +165,13 @@ class Rubric(Strict):
         return tuple(Mark(value=one) if isinstance(one, str) else one for one in self.spans)
 
     @property
+    def judges(self) -> bool:
+        """Whether anything it asks says how good an answer is; not so where experts only label texts."""
+        options = [option for choice in self.choices for option in choice.options]
+        return (self.verdict or self.flags or bool(self.criteria) or any(option.verdict or option.means for option in options)
+                or any(not mark.entity for mark in self.marks))
+
+    @property
     def hash(self) -> str:
         """Names this rubric's questions; what is not asked is left out (guidelines, title, priorities), so a typo mended
         keeps the ratings.

@@ -131,8 +131,10 @@ def kind_of(item: ReviewItem, *, routed: bool = False) -> Kind:
                 settles=item.settles is not None)
 
 
-def kinds_for(queues: QueueConfig, *, routed: bool = False) -> tuple[Kind, ...]:
-    """The kinds that a project's queues need."""
+def kinds_for(queues: QueueConfig, *, routed: bool = False, judged: bool = True) -> tuple[Kind, ...]:
+    """The kinds that a project's queues need; `judged` is false where texts are labelled and no answers judged."""
+    if not judged:
+        return (Kind(Queue.RATE, 1, 1 if routed else queues.reviews),)
     if routed:
         queues = queues.model_copy(update={"reviews": 1, "audit_reviews": 1})
     wanted = {Kind(Queue.RATE, 1, queues.audit_reviews)}

@@ -34,7 +34,7 @@ def setup(desk: Desk, rubric: Rubric, queues: QueueConfig, *, router: Router | N
 
     Raises InvalidInput when a dataset asks other questions than the rubric: Argilla cannot change them.
     """
-    steps = plan_datasets(desk, rubric, kinds_for(queues, routed=router is not None))
+    steps = plan_datasets(desk, rubric, kinds_for(queues, routed=router is not None, judged=rubric.judges))
     if not dry_run:
         for step in steps:
             step.apply()

@@ -31,7 +31,11 @@ def init(
         typer.echo(f"wrote {made.folder / name}")
     for name in made.kept:
         typer.echo(f"kept  {made.folder / name} (it was there)")
-    typer.echo(f"Next: put your questions into prompts.jsonl and critical.jsonl, then run `redpen serve --dir {made.folder}`")
+    if made.judges:
+        typer.echo(f"Next: put your questions into prompts.jsonl and critical.jsonl, then run `redpen serve --dir {made.folder}`")
+    else:
+        typer.echo(f"Next: run `redpen serve --dir {made.folder}`, and queue your texts with "
+                   f"`redpen review texts FILE --dir {made.folder}`")
 
 
 def doctor(

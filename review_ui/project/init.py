@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from feedback.errors import InvalidInput
+from feedback.rubric import read_rubric
 
 TEMPLATES = {
     "redpen.yaml": ("project", "redpen.yaml"),
@@ -31,6 +32,8 @@ class NewProject:
     written: tuple[str, ...]
     kept: tuple[str, ...]
     """Files that were there already and were left as they are."""
+    judges: bool
+    """Whether its form judges answers, which a model is asked for; else experts label texts."""
 
 
 def create(folder: Path, *, base: str = DEFAULT_BASE, rubric: str = DEFAULT_RUBRIC, force: bool = False) -> NewProject:
@@ -44,7 +47,8 @@ def create(folder: Path, *, base: str = DEFAULT_BASE, rubric: str = DEFAULT_RUBR
         raise InvalidInput(f"--rubric is {rubric!r}; the ready ones are {', '.join(rubrics())}")
     folder.mkdir(parents=True, exist_ok=True)
     written = [name for name in TEMPLATES if _write_new(folder / name, text_of(name, base=base, rubric=rubric))]
-    return NewProject(folder, tuple(written), tuple(name for name in TEMPLATES if name not in written))
+    return NewProject(folder, tuple(written), tuple(name for name in TEMPLATES if name not in written),
+                      read_rubric(folder / "rubric.yaml").judges)
 
 
 def rubrics() -> list[str]:

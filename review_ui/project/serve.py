@@ -14,6 +14,7 @@ from pathlib import Path
 import typer
 
 from alignment.project import Project
+from alignment.rounds import NO_ROUNDS
 from feedback.terminal import note, print_json
 from review_ui.console.server import ConsoleServer
 from review_ui.project.stopping import Stopping
@@ -128,6 +129,8 @@ def _workers(project: Project, options: ServeOptions) -> list[Worker]:
     commands = {"exchange": ["-m", "review_ui.project.exchange", str(project.folder)]}
     if not options.rounds:
         note("rounds: left out by --no-rounds")
+    elif not project.rubric.judges:
+        note(f"rounds: {NO_ROUNDS}")
     elif not can_train():
         note("rounds: not run here, torch is not installed; `pip install -c constraints.txt -e '.[train]'` adds it")
     else:

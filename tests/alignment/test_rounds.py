@@ -1,4 +1,7 @@
 import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +47,13 @@ def test_round_zero_asks_the_base_and_waits_for_people(project):
     assert str(state) == "waiting: 16 reviews"  # 8 audit answers, 2 reviews each
     assert rounds.standing(project) == state
     assert rounds.run(project) == state
+
+
+def test_a_form_that_judges_no_answers_has_no_rounds_and_asks_no_model(project):
+    shutil.copy(Path(str(files("configs"))) / "rubric" / "labels.yaml", project.folder / "rubric.yaml")
+    with pytest.raises(InvalidInput, match=r"judges no answers.*redpen review texts FILE"):
+        rounds.run(Project.at(project.folder))
+    assert not project.rounds.exists()
 
 
 def test_what_is_due_is_told_and_not_only_that_something_is(project):

@@ -57,6 +57,7 @@ def test_status_says_what_waits(desk: DeskInMemory) -> None:
     run("setup")
     assert "items not in Argilla yet: 1;" in run("status")
     run("push")
+    assert "nobody may review yet: add people with `redpen server users add NAME --workspace redpen`" in run("status")
     desk.submit("sim-anna", a_rate_item(a_completion(a_prompt())), {"verdict": "unsure"})
     told = json.loads(run("status", "--json"))
     assert (told["unpushed"], told["reviews_missing"]) == (0, 0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from feedback.rubric import Criterion, Rubric
+from feedback.rubric import Criterion, Rubric, read_rubric
 
 CRITERIA = tuple(Criterion(name=name, title=name) for name in ("accuracy", "tone", "safety"))
 
@@ -20,3 +23,8 @@ def test_priorities_are_different_criteria(priorities: tuple[str, ...], said: st
 
 def test_priorities_can_change_while_the_ratings_keep_their_rubric() -> None:
     assert Rubric(criteria=CRITERIA, priorities=("safety", "accuracy")).hash == Rubric(criteria=CRITERIA).hash
+
+
+@pytest.mark.parametrize("path", sorted((Path(str(files("configs"))) / "rubric").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_ready_form_but_that_for_labels_judges_answers(path: Path) -> None:
+    assert read_rubric(path).judges == (path.stem != "labels")

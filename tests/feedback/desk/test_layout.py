@@ -20,6 +20,11 @@ def test_a_project_without_rankings_has_no_rank_dataset() -> None:
     assert [kind.name for kind in kinds_for(QueueConfig(rank_items=0, audit_reviews=1))] == ["rate"]
 
 
+def test_a_form_that_judges_no_answers_needs_one_dataset_for_the_texts() -> None:
+    assert [kind.name for kind in kinds_for(QueueConfig(reviews=2), judged=False)] == ["rate-2"]
+    assert [kind.name for kind in kinds_for(QueueConfig(reviews=2), judged=False, routed=True)] == ["rate"]
+
+
 def test_another_number_of_answers_or_reviews_is_another_dataset() -> None:
     prompt = a_prompt()
     three = a_rank_item([a_completion(prompt, index) for index in range(3)], reviews=2)

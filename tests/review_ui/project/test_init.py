@@ -6,11 +6,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from alignment.config import read_project
 from feedback.errors import InvalidInput
 from feedback.prompts import read_prompts
 from feedback.rubric import read_rubric
+from review_ui.cli import app
 from review_ui.project.init import TEMPLATES, create, rubrics
 
 CONFIGS = Path(str(files("configs"))) / "rubric"
@@ -35,6 +37,13 @@ def test_the_base_model_may_be_any_path_or_id(tmp_path: Path) -> None:
 def test_a_project_may_begin_with_any_ready_rubric(tmp_path: Path, name: str) -> None:
     create(tmp_path / "desk", rubric=name)
     assert read_rubric(tmp_path / "desk" / "rubric.yaml") == read_rubric(CONFIGS / f"{name}.yaml")
+
+
+def test_whoever_labels_texts_is_told_how_to_queue_them(tmp_path: Path) -> None:
+    told = {name: CliRunner().invoke(app, ["init", str(tmp_path / name), "--rubric", name]).stdout
+            for name in ("labels", "safety")}
+    assert "queue your texts with `redpen review texts FILE" in told["labels"]
+    assert "put your questions into prompts.jsonl" in told["safety"]
 
 
 def test_an_unknown_rubric_is_refused_with_those_there_are_and_nothing_is_written(tmp_path: Path) -> None:

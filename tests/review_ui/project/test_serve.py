@@ -61,6 +61,15 @@ def test_with_json_exactly_one_line_says_where_everything_is(project: Path) -> N
     assert rest == ""
 
 
+def test_where_texts_are_labelled_no_model_is_asked_for_answers(tmp_path: Path) -> None:
+    with served(create(tmp_path / "desk", rubric="labels").folder, as_json=True, rounds=True) as child:
+        child.stdout.readline()
+        child.terminate()
+        _, errors = child.communicate(timeout=30)
+    assert "rounds: this form judges no answers" in errors
+    assert not (tmp_path / "desk" / "logs" / "rounds.log").exists()
+
+
 def test_the_first_password_is_shown_to_a_person(project: Path) -> None:
     with served(project) as child:
         lines = [child.stdout.readline() for _ in range(6)]
