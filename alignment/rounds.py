@@ -45,8 +45,9 @@ class RoundState(Strict):
     """`nothing`: the last round asked for is done. `work`: `redpen round run` has something to do."""
     reviews: int = 0
     """Reviews still missing before it can go on."""
+    stands: Literal["", "begun", "reviewed", "decided"] = ""
     due: str = ""
-    """What `redpen round run` has to do, when that is what it waits for."""
+    """What `redpen round run` has to do, when that is what it waits for, and how far the round got before."""
 
     def __str__(self) -> str:
         match self.waiting_for:
@@ -58,7 +59,7 @@ class RoundState(Strict):
             case "nothing":
                 return f"done: round {self.round}"
             case "work":
-                return f"{self.due} due (`redpen round run`, or leave it to `redpen serve`)"
+                return f"{self.stands} ({self.due} due: `redpen round run`, or leave it to `redpen serve`)"
 
 
 class Decision(Strict):
@@ -224,17 +225,18 @@ def standing(project: Project) -> RoundState:
     with project.open_store() as store:
         r = Round(project, store, _current(project))
         if _closed(r):
-            return _wait_for_queue(r) or _due(r, f"reviewed; round {r.number + 1} is")
+            return _wait_for_queue(r) or _due(r, "reviewed", f"round {r.number + 1} is")
         if r.done(steps.DECISION):
-            waits = needs_approval(r, read_decision(r.at(steps.DECISION)))
-            return RoundState(round=r.number, waiting_for="approval") if waits else _due(r, "decided; new answers to review are")
+            if needs_approval(r, read_decision(r.at(steps.DECISION))):
+                return RoundState(round=r.number, waiting_for="approval")
+            return _due(r, "decided", "new answers to review are")
         if r.done(steps.AUDIT_ITEMS):
-            return _wait_for_audit(r) or _due(r, "reviewed; its gates are")
-        return _due(r, "its candidate is")
+            return _wait_for_audit(r) or _due(r, "reviewed", "its gates are")
+        return _due(r, "begun", "its candidate is")
 
 
-def _due(r: Round, what: str) -> RoundState:
-    return RoundState(round=r.number, waiting_for="work", due=what)
+def _due(r: Round, stands: Literal["begun", "reviewed", "decided"], what: str) -> RoundState:
+    return RoundState(round=r.number, waiting_for="work", stands=stands, due=what)
 
 
 def _wait_for_audit(r: Round) -> RoundState | None:

@@ -59,13 +59,13 @@ def test_a_form_that_judges_no_answers_has_no_rounds_and_asks_no_model(project):
 def test_what_is_due_is_told_and_not_only_that_something_is(project):
     rounds.run(project)
     review(project)
-    assert str(rounds.standing(project)).startswith("reviewed; its gates are due (")
+    assert str(rounds.standing(project)).startswith("reviewed (its gates are due: ")
     rounds.run(project, until=0)
-    assert str(rounds.standing(project)).startswith("reviewed; round 1 is due (")
+    assert str(rounds.standing(project)).startswith("reviewed (round 1 is due: ")
     rounds.run(project, until=1)
     review(project)
     rounds.run(project, until=1, auto_approve=True)
-    assert str(rounds.standing(project)).startswith("decided; new answers to review are due (")
+    assert str(rounds.standing(project)).startswith("decided (new answers to review are due: ")
 
 
 def test_a_queue_says_why_each_of_its_items_was_chosen(project):
