@@ -84,7 +84,7 @@ def status(desk: Desk, store: Store, *, router: Router | None = None, now: datet
                       gone=sum(max(0, held[one.id] - counted[name].records) for name, one in found.items()),
                       unpushed=sum(item.id not in shown for item in items),
                       stuck=_stuck(crew, store, [item for item in items if item.id in shown]),
-                      kept=sum(rating.reviewer_id not in crew.names for rating in store.live_ratings()),
+                      kept=_kept(crew, store),
                       to_settle=len(store.missing_reviews(item for item in items if item.settles)),
                       pace=pace(store.ratings(), by_id, missing=missing, now=at))
 
@@ -92,8 +92,13 @@ def status(desk: Desk, store: Store, *, router: Router | None = None, now: datet
 def _stuck(crew: Crew, store: Store, items: Iterable[ReviewItem]) -> int:
     by_id = {item.id: item for item in items}
     missing = store.missing_reviews(by_id.values())
-    left = crew.left(store, (by_id[item] for item in missing))
+    left = crew.left(store, (by_id[item] for item in missing)) if missing else {}
     return sum(max(0, count - len(left[item])) for item, count in missing.items())
+
+
+def _kept(crew: Crew, store: Store) -> int:
+    gone = {reviewer.id for reviewer in store.reviewers()} - crew.names.keys()
+    return sum(rating.reviewer_id in gone for rating in store.live_ratings()) if gone else 0
 
 
 def _dataset(dataset: Dataset, progress: Progress) -> DatasetStatus:
