@@ -18,6 +18,8 @@ FEWEST_SHARED = 15
 """Answers that both rated, below which nothing is said."""
 STANDARD_ERRORS = 4.0
 """Above the expected number of agreements: with 50 reviewers chance alone goes there in one panel of 25."""
+MUCH = 0.1
+"""Share of the answers by which agreement exceeds what is expected: who are nearly always right agree nearly always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def _link(one: ReviewerId, other: ReviewerId, said: dict[ReviewerId, dict[int, i
     chance = np.clip(truth[shared] @ same, 1e-6, 1 - 1e-6)
     agreed = sum(said[one][item] == said[other][item] for item in shared)
     far = (agreed - chance.sum()) / np.sqrt((chance * (1 - chance)).sum())
-    if far < STANDARD_ERRORS:
+    if far < STANDARD_ERRORS or agreed < chance.sum() + MUCH * len(shared):
         return None
     return Clique(reviewers=(one, other), shared=len(shared), agreed=agreed, expected=float(chance.sum()))
 

@@ -63,7 +63,7 @@ def far_more_often(times: NDArray[np.float64], expected: NDArray[np.float64], *,
     from scipy.stats import binom
 
     given, most, row = times.sum(axis=1), times.argmax(axis=1), np.arange(len(times))
-    # A tenth more than expected, since what is expected is an estimate.
-    chance = np.minimum(0.95, expected[row, most] / np.maximum(given, 1) + 0.1)
+    # A tenth more than expected, since what is expected is an estimate; from nine in ten on nothing is far more often.
+    chance = np.minimum(1.0, expected[row, most] / np.maximum(given, 1) + 0.1)
     unlikely = binom.sf(times[row, most] - 1, given, chance) < BY_CHANCE
     return np.asarray((given >= FEWEST) & (times[row, most] >= least * given) & unlikely)

@@ -58,10 +58,10 @@ def test_one_value_throughout_is_noticed_and_proposed_where_every_scale_has_it(s
     assert ("one answer throughout: accuracy `4` on 40 of 40 answers" in (everybody[3].proposed or "")) is proposed
 
 
-@pytest.mark.parametrize("reviewers", [1, 3])
-def test_the_best_value_for_answers_that_are_all_good_is_no_habit(reviewers: int) -> None:
+@pytest.mark.parametrize(("reviewers", "answers"), [(1, 40), (3, 40), (3, 400)])
+def test_the_best_value_for_answers_that_are_all_good_is_no_habit(reviewers: int, answers: int) -> None:
     bench = Bench()
-    for number in range(40):
+    for number in range(answers):
         bench.rated(f"q{number}", "a", by=["correct"] * reviewers)
     assert all(row.findings == () for row in profiles(weighed_contents(bench.contents)))
 
