@@ -132,9 +132,11 @@ class _Messages:
         self.manners = of_scale(panel.labels) if panel.ordered and panel.labels > 2 else of_labels(
             panel.labels, int(np.bincount(panel.label, minlength=panel.labels).argmax()))
         self.lean, self.settled = lean, np.zeros((panel.items, panel.labels))
+        self.severity, self.tilt = np.where(self.manners.habit, 0.0, self.manners.severity), 0.0
         self.fixed, self.certain = np.zeros(panel.items, dtype=bool), np.zeros((panel.items, panel.labels))
         for item, label in known.items():
             self.fixed[item], self.certain[item, label] = True, 1.0
+        self.two = self.manners.ordered and len(np.unique(panel.reviewer)) == 2 and not self.fixed.any()
         self.by_item = _sums(self.item, panel.items)
         self.telling = np.bincount(self.item, minlength=panel.items) >= TELLING
         # Log-odds for one label whatever is shown, beyond what its share says (R).
@@ -173,10 +175,12 @@ class _Messages:
     def judge(self, *, keep: float) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
-        self.before = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit
+        self.before = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit + self.tilt * self.severity
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
         self.share = learned(self.manners, self.posterior, self.evidence, lean=self.lean)
+        if self.two:
+            self.tilt = balance(self.before - self.tilt * self.severity + self.evidence, self.severity)
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""
@@ -196,6 +200,17 @@ class _Messages:
         by_others = normal((standing[whose] - evidence).astype(self.flat.dtype))
         said = np.log((by_others @ self.flat).reshape(-1, labels, labels)[at, :, label])
         self.says[rows] = keep * self.says[rows] + (1 - keep) * said
+
+
+def balance(standing: Numbers, severity: Numbers) -> float:
+    """What severity must weigh (log-odds a level) for two reviewers to have none on average, as a plain mean takes it.
+
+    `standing` (R, G): log-probability of each manner by reviewer, `severity` (G). Which of two is too strict and which too lax
+    their ratings hardly tell; with what is common learned as well, both drifted to one side, and verdicts with them by a level.
+    """
+    from scipy.optimize import brentq
+
+    return float(brentq(lambda tilt: float((normal(standing + tilt * severity) @ severity).mean()), -1e4, 1e4, xtol=1e-3))
 
 
 def _common(truth: Numbers) -> Numbers:

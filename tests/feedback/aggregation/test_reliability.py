@@ -107,6 +107,17 @@ def test_a_severe_reviewer_is_read_with_his_severity() -> None:
     assert weigh(a_panel(rows, labels=5, ordered=True)).truth[30].argmax() == 2
 
 
+def test_two_equal_reviewers_of_good_answers_come_out_as_their_mean() -> None:
+    # 7 of 10 answers deserve the highest number, and either reviewer is a number off in one of six. Both cannot be too lenient.
+    chance = np.random.default_rng(0)
+    truth = chance.choice(5, 400, p=[0.02, 0.03, 0.05, 0.2, 0.7])
+    said = np.clip(np.round(truth[:, None] + chance.normal(0, 0.5, (400, 2))), 0, 4).astype(int)
+    found = weigh(a_panel([(item, reviewer, int(said[item, reviewer])) for item in range(400) for reviewer in range(2)],
+                          labels=5, ordered=True))
+    mean = np.floor(said.mean(axis=1) + 0.5)
+    assert (found.likeliest == truth).mean() > (mean == truth).mean() - 0.01
+
+
 def test_known_items_tell_who_is_right_where_votes_cannot() -> None:
     rows = [(item, 0, 0) for item in range(20)] + [(item, 1, 1) for item in range(20)]
     truth = weigh(a_panel(rows), known=dict.fromkeys(range(6), 1)).truth
