@@ -54,7 +54,8 @@ class Masker:
     @cached_property
     def name(self) -> str:
         """What is done, for manifests. The key is not in it: where nothing was masked, two projects' folders have one hash."""
-        return f"masks {', '.join(sorted(self.mask)) or 'nothing'}; flags {', '.join(sorted(self.flag)) or 'nothing'}"
+        return (f"masks {', '.join(sorted(self.mask)) or 'nothing'}; flags {', '.join(sorted(self.flag)) or 'nothing'}; "
+                f"recognizers {recognizers.VERSION}")
 
     def __call__(self, text: str) -> Masked:
         """`text`, masked."""

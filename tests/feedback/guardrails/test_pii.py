@@ -62,7 +62,7 @@ def test_one_value_has_one_placeholder_however_it_is_written() -> None:
 def test_another_key_gives_other_placeholders() -> None:
     other = Masker(key=b"x" * 32, mask=PATTERNS, flag=frozenset())
     assert MASKER("a@example.com").text != other("a@example.com").text
-    assert MASKER.name == other.name == "masks card, email, iban, ip, national id, phone; flags nothing"
+    assert MASKER.name == other.name == "masks card, email, iban, ip, national id, phone; flags nothing; recognizers 2"
 
 
 def test_what_is_only_pointed_out_stays() -> None:
