@@ -7,14 +7,14 @@ majority beside it. A mark counts with those who set the very same one, beside a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from feedback.aggregation.conclusions import Sources
 from feedback.aggregation.questions import Asked, Value, ask, choice_questions, latest_answers
 from feedback.aggregation.verdicts import one_each, sources
 from feedback.aggregation.votes import tally
 from feedback.config import Strict
-from feedback.ids import CompletionId
+from feedback.ids import CompletionId, ReviewerId
 from feedback.schemas import Purpose, RateAnswer, Rating
 from feedback.store.snapshot import Contents
 
@@ -57,6 +57,8 @@ class LabelledText(Strict):
     """In the order in which they stand in the text."""
     read_by: int
     """Experts who submitted it."""
+    simulated: int
+    """Of them, those who are programs."""
     comments: tuple[str, ...]
     sources: Sources
 
@@ -74,17 +76,19 @@ def labelled_texts(contents: Contents) -> tuple[LabelledText, ...]:
     answers = latest_answers(contents, counted)
     asked = {question.name: ask(question, answers, ()) for question in choice_questions(contents.rubric)}
     prompts = {prompt.id: prompt.text for prompt in contents.prompts}
-    rows = [_row(row.text, prompts[row.prompt_id], row.id, latest[row.id], asked, contents.rubric.title)
+    programs = {reviewer.id for reviewer in contents.reviewers if reviewer.simulated}
+    rows = [_row(row.text, prompts[row.prompt_id], row.id, latest[row.id], asked, contents.rubric.title, programs)
             for row in contents.completions if row.id in latest]
     return tuple(sorted(rows, key=lambda row: (row.text, row.source or "")))
 
 
 def _row(text: str, prompt: str, completion: CompletionId, ratings: Sequence[Rating], asked: Mapping[str, Asked],
-         title: str) -> LabelledText:
+         title: str, programs: Set[ReviewerId]) -> LabelledText:
     answers = [rating.answer for rating in ratings if isinstance(rating.answer, RateAnswer)]
     return LabelledText(
         text=text, source=None if prompt == title else prompt, read_by=len(answers), marks=_marks(text, answers),
         choices={name: _chosen(one, completion) for name, one in asked.items() if completion in one.by},
+        simulated=len({rating.reviewer_id for rating in ratings} & programs),
         comments=tuple(sorted({answer.comment for answer in answers if answer.comment})), sources=sources(ratings, [completion]))
 
 

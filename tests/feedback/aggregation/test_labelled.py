@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from feedback.aggregation.agreement import agreement
@@ -38,6 +40,16 @@ def test_a_text_has_what_most_experts_chose_and_marked() -> None:
         "topic": ("orders", "orders", 3), "found: date": (True, True, 3), "found: price": (False, False, 3)}
     assert [(one.words, one.marked_by, one.agreed) for one in row.marks] == [("Kite", 1, False), ("Kite 2", 2, True)]
     assert (len(row.sources.reviewers), len(row.sources.ratings)) == (3, 3)
+
+
+def test_how_many_of_those_who_read_a_text_are_programs_is_told() -> None:
+    bench = Bench(FORM)
+    bench.rated("Texts", TEXT, purpose=Purpose.TEXTS, by=[said("orders"), said("orders"), said("orders")])
+    people = bench.contents.reviewers
+    contents = replace(bench.contents, reviewers=(people[0].model_copy(update={"simulated": True}),
+                                                  *(one.model_copy(update={"simulated": False}) for one in people[1:])))
+    [row] = labelled_texts(contents)
+    assert (row.read_by, row.simulated) == (3, 1)
 
 
 def test_one_against_one_is_open_and_both_are_told() -> None:
