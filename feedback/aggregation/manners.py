@@ -29,7 +29,7 @@ SPREADS = (0.3, 0.45, 0.6, 0.8, 1.05, 1.4, 2.0)
 """The severities and spreads that a manner may have, in the same steps."""
 TYPICAL_SPREAD, SPREAD_FACTOR = 0.7, 0.5
 """Median of the spreads beforehand, in the same steps, and the standard deviation of their logarithm."""
-LAPSES = {0.0: 0.8, 0.25: 0.2}
+LAPSES = {0.0: 0.95, 0.25: 0.05}
 """Share of ratings given at random -> how common such reviewers are among those who measure."""
 SHARE_OF = {"measured": 0.76, "upside down": 0.02, "inattentive": 0.035, "constant": 0.035, "accuracy": 0.15}
 """How common each kind is beforehand, on a scale of numbers."""

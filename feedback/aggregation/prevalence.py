@@ -36,12 +36,13 @@ SHIFTS = (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15)
 MEAN_SEVERITIES = tuple(0.3 * step for step in range(-3, 4))
 """Of all reviewers of a panel, in steps of a five-point scale. It is found, and then taken to be 0: that all are lenient cannot
 be told from good answers."""
-SEVERITIES_APART = {0.05: 0.25, 0.25: 0.25, 0.5: 0.35, 0.8: 0.15}
-"""Standard deviation of severities around that, in the same steps -> how probable beforehand."""
+SEVERITIES_APART = {0.05: 0.5, 0.25: 0.2, 0.5: 0.2, 0.8: 0.1}
+"""Standard deviation of severities around that, in the same steps -> how probable beforehand. People are mostly taken to be
+alike, here and below: where they differ it shows, and equal reviewers came out a tenth of a point lower with even chances."""
 TYPICAL_SPREADS, USUAL_SPREAD = (0.35, 0.5, 0.7, 0.95, 1.3), 0.7
 """Median of the spreads in the same steps, and the most probable one beforehand (give or take a factor of e ** SPREADS_APART)."""
 SPREADS_APART = 0.5
-SPREADS_ALIKE = {0.08: 0.25, 0.25: 0.25, 0.5: 0.5}
+SPREADS_ALIKE = {0.08: 0.6, 0.25: 0.2, 0.5: 0.2}
 """Standard deviation of the spreads' logarithm -> how probable beforehand."""
 PULL = 3.0
 """Imagined reviewers of a scale who lapse, guess and so on as often as assumed beforehand. There are many manners to tell apart:
