@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const MOST_WORDS = 2000;
+  const FEW_WORDS = 12, LEAST_SHARED = 0.4;
   const NAME = "redpen-difference";
 
   const answers = () => {
@@ -41,13 +42,15 @@
     return found;
   };
 
-  /* Marks the words of each answer that stand in none of the others in the same order. */
+  /* Marks the words of each answer that stand in none of the others in the same order. A longer answer that has little in common
+     with the others stays unmarked: to mark nearly all of it shows nothing. */
   const mark = (elements) => {
     const all = elements.map(words), ranges = [];
     if (all.length > 1 && all.every((one) => one.length <= MOST_WORDS)) {
       all.forEach((own, place) => {
         const common = new Set();
         all.forEach((other, at) => { if (at !== place) kept(own, other).forEach((index) => common.add(index)); });
+        if (own.length > FEW_WORDS && common.size < LEAST_SHARED * own.length) return;
         own.forEach((word, index) => {
           if (common.has(index)) return;
           const range = new Range();

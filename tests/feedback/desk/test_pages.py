@@ -265,6 +265,21 @@ def test_of_a_conversation_that_does_not_fit_the_last_message_is_in_sight(
     assert "Message 4" in question.inner_text()
 
 
+def test_an_answer_that_has_little_in_common_with_the_others_is_not_marked_from_end_to_end(
+        real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
+    prompt = a_prompt(5)
+    unlike = "Nobody here knows anything about batteries, sorry; try our shop next week, or write us a short letter instead."
+    three = [a_completion(prompt, 20 + at, text=text) for at, text in enumerate((about("free", 2), about("paid", 5), unlike))]
+    item = a_rank_item(three)
+    store.add_completions(three)
+    store.add_items([item])
+    real.create_workspace()
+    push(real, store, a_rubric(), [item])
+    page = visit("rank-of-3")
+    page.wait_for_function("() => CSS.highlights.get('redpen-difference')")
+    assert set(page.evaluate(DIFFERENT)) == {"free", "paid", "2", "5"}
+
+
 def test_two_answers_of_a_kilobyte_and_the_whole_form_need_no_scrolling_and_a_rewrite_starts_from_the_better_one(
         real: ArgillaDesk, store: Store, visit: Callable[[str], Any]) -> None:
     prompt = a_prompt(5)
