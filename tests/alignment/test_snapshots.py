@@ -40,11 +40,7 @@ def project(tmp_path: Path) -> Project:
     (tmp_path / "terms.yaml").write_text(TERMS, encoding="utf-8")
     settings, round = read_settings(tmp_path), tmp_path / "rounds" / "0001"
     with Store.open(tmp_path / "store.db") as store:
-        store.add_prompts(bench.contents.prompts)
-        store.add_completions(bench.contents.completions)
-        store.add_items(bench.contents.items)
-        store.add_reviewers(bench.contents.reviewers)
-        store.append_ratings(bench.contents.ratings)
+        bench.into(store)
         seal(store, purpose=None, rounds=None, rubric=RUBRIC, out=round / steps.SNAPSHOT,
              mask=project_mask(tmp_path, settings.curation.pii))
     curate.run(settings.curation, snapshot=round / steps.SNAPSHOT, out=round / steps.CURATED,

@@ -35,11 +35,7 @@ def a_project(folder: Path) -> Project:
     (folder / "redpen.yaml").write_text("kind: project\nmodel: {base: smollm2}\n", encoding="utf-8")
     (folder / "rubric.yaml").write_text(json.dumps(RUBRIC.model_dump(mode="json")), encoding="utf-8")
     with Store.open(folder / "store.db") as store:
-        store.add_prompts(bench.contents.prompts)
-        store.add_completions(bench.contents.completions)
-        store.add_items(bench.contents.items)
-        store.add_reviewers(bench.contents.reviewers)
-        store.append_ratings(bench.contents.ratings)
+        bench.into(store)
     round = folder / "rounds" / "0001"
     round.mkdir(parents=True)
     curate.run(CurationConfig(), snapshot=bench.sealed(round / steps.SNAPSHOT), out=round / steps.CURATED)
@@ -120,10 +116,7 @@ def masked_project(folder: Path, told: Callable[[str], str]) -> Project:
     words = "Ask a@example.com or Ana, always"
     bench.rated("who", words, by=[rate(rewrite=words).model_copy(update={"spans": (Span(start=21, end=24),)})])
     with Store.open(folder / "store.db") as store:
-        store.add_prompts(bench.contents.prompts)
-        store.add_completions(bench.contents.completions)
-        store.add_items(bench.contents.items)
-        store.append_ratings(bench.contents.ratings)
+        bench.into(store)
     masker = make_masker(project.config.curation.pii.model_copy(update={"flag": ()}), b"of the project")
     assert masker is not None
     mask = SnapshotMask(masker)

@@ -23,6 +23,7 @@ from feedback.schemas import (
     VerdictValue,
 )
 from feedback.store.snapshot import Contents, write_contents
+from feedback.store.store import Store
 from tests.people import a_completion, a_rank_item, a_rate_item, a_rating, a_reviewer, a_rubric
 
 RUBRIC = a_rubric("accuracy", "tone", "safety")
@@ -118,6 +119,15 @@ class Bench:
     def rewrites(self) -> dict[RatingId, str]:
         """Every rewrite as it was written, as if curation had found nothing to change."""
         return {rating.id: rating.answer.rewrite for rating in self.ratings if rating.answer.rewrite}  # type: ignore[union-attr]
+
+    def into(self, store: Store) -> None:
+        """Put everything so far into a store, as a push and a pull would."""
+        made = self.contents
+        store.add_prompts(made.prompts)
+        store.add_completions(made.completions)
+        store.add_items(made.items)
+        store.add_reviewers(made.reviewers)
+        store.append_ratings(made.ratings)
 
     def sealed(self, folder: Path) -> Path:
         """The contents as a finished snapshot folder."""

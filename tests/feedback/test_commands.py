@@ -51,11 +51,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "q"}\n', encoding="utf-8")
     (tmp_path / "critical.jsonl").write_text('{"prompt": "c", "reference": "r"}\n', encoding="utf-8")
     with Store.open(tmp_path / "store.db") as store:
-        store.add_prompts(bench.contents.prompts)
-        store.add_completions(bench.contents.completions)
-        store.add_items(bench.contents.items)
-        store.add_reviewers(bench.contents.reviewers)
-        store.append_ratings(bench.contents.ratings)
+        bench.into(store)
     return tmp_path
 
 
@@ -177,10 +173,7 @@ def test_no_personal_data_of_the_store_stands_in_labelled_texts(project: Path) -
     bench.rated("Mail of jo@example.com", "I am: jo@example.com!", by=[form], purpose=Purpose.TEXTS)
     (project / "rubric.yaml").write_text(Path("configs/rubric/labels.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     with Store.open(project / "store.db") as store:
-        store.add_prompts(bench.contents.prompts)
-        store.add_completions(bench.contents.completions)
-        store.add_items(bench.contents.items)
-        store.append_ratings(bench.contents.ratings)
+        bench.into(store)
     out = project / "labels.jsonl"
     CliRunner().invoke(app, ["feedback", "labels", str(out), "--dir", str(project)], catch_exceptions=False)
     assert "jo@example.com" not in out.read_text(encoding="utf-8")

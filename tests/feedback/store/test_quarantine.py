@@ -22,11 +22,7 @@ def store(tmp_path: Path) -> Store:
     bench = Bench()
     bench.rated("q", "a", by=["correct", "incorrect"])
     opened = Store.open(tmp_path / "store.db")
-    opened.add_prompts(bench.contents.prompts)
-    opened.add_completions(bench.contents.completions)
-    opened.add_items(bench.contents.items)
-    opened.add_reviewers(bench.contents.reviewers)
-    opened.append_ratings(bench.contents.ratings)
+    bench.into(opened)
     return opened
 
 
