@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import TypeAlias
 
-from feedback.aggregation.panel import A_HABIT, BY_CHANCE, FEWEST
+import numpy as np
+
+from feedback.aggregation.panel import A_HABIT, far_more_often
 from feedback.ids import CompletionId, ItemId, ReviewerId
 from feedback.schemas import RankAnswer, Rating, ReviewItem
 
@@ -52,18 +54,12 @@ def same_places(ratings: Iterable[Rating], items: Mapping[ItemId, ReviewItem]) -
         for size in sorted({len(places) for places in own}):
             alike = Counter({places: times for places, times in own.items() if len(places) == size})
             there = sum(times for places, times in everybody.items() if len(places) == size) - alike.total()
-            places, times = alike.most_common(1)[0]
-            share = (everybody[places] - times) / there if there else 1.0
-            if _is_a_habit(times, alike.total(), share):
-                yield Throughout(reviewer, places, times, alike.total(), share)
-
-
-def _is_a_habit(times: int, rankings: int, others: float) -> bool:
-    from scipy.stats import binom
-
-    # A tenth more than others, whose share is an estimate.
-    return (rankings >= FEWEST and times >= A_HABIT * rankings
-            and bool(binom.sf(times - 1, rankings, min(0.95, others + 0.1)) < BY_CHANCE))
+            others = {places: (everybody[places] - times) / there if there else 1.0 for places, times in alike.items()}
+            given_so, expected = (np.array([[float(row[places]) for places in alike]])
+                                  for row in (alike, {places: others[places] * alike.total() for places in alike}))
+            if far_more_often(given_so, expected, least=A_HABIT).all():
+                places, times = alike.most_common(1)[0]
+                yield Throughout(reviewer, places, times, alike.total(), others[places])
 
 
 def _places(answer: RankAnswer, item: ReviewItem) -> Places | None:

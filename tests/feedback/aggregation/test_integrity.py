@@ -196,9 +196,10 @@ def test_the_same_places_throughout_are_noticed_and_proposed(odd: Callable[[list
     assert said in (everybody[3].proposed or "")
 
 
-def test_ties_of_answers_that_everybody_ties_are_no_habit() -> None:
+@pytest.mark.parametrize("items", [30, 200])
+def test_ties_of_answers_that_everybody_ties_are_no_habit(items: int) -> None:
     bench = Bench()
-    for number in range(30):
+    for number in range(items):
         bench.ranked(f"q{number}", [f"a{number}", f"b{number}"], by=[[[0, 1]]] * 3)
     assert all(row.findings == () for row in profiles(weighed_contents(bench.contents)))
 
