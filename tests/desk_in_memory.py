@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from feedback.desk.codec import RecordDraft, encode_answer, read_shown
-from feedback.desk.desk import Answers, Counts, Dataset, Page, Progress, Record, Response
+from feedback.desk.desk import Answers, Counts, Dataset, Page, People, Progress, Record, Response
 from feedback.desk.layout import Layout, answer_fields
 from feedback.desk.routing import WANTED
 from feedback.errors import DeskUnreachable
@@ -41,7 +41,7 @@ class DeskInMemory:
     """After so many batches the server is gone."""
     now: datetime = START
     held: dict[str, tuple[Dataset, dict[str, _Held]]] = field(default_factory=dict)
-    people: dict[ReviewerId, str] = field(default_factory=dict)
+    accounts: dict[ReviewerId, str] = field(default_factory=dict)
     chiefs: set[str] = field(default_factory=set)
     """Names of the owners and admins among the people."""
     routing: bool = False
@@ -130,15 +130,12 @@ class DeskInMemory:
 
     def users(self) -> dict[ReviewerId, str]:
         self._reach()
-        return dict(self.people)
+        return dict(self.accounts)
 
-    def reviewers(self) -> set[str]:
+    def people(self) -> People:
         self._reach()
-        return set(self.people.values()) - self.chiefs
-
-    def managers(self) -> set[str]:
-        self._reach()
-        return set(self.chiefs)
+        return People(names=dict(self.accounts), reviewers=frozenset(self.accounts.values()) - self.chiefs,
+                      managers=frozenset(self.chiefs))
 
     def size(self, dataset: Dataset) -> int:
         self._reach()
@@ -153,7 +150,7 @@ class DeskInMemory:
         usual = dataset.layout.reviews if dataset.layout else 1
         wanted = {one.id: int(str(one.draft.metadata.get(WANTED, usual))) for one in held}
         pending = [one for one in held if _submitted(one) < wanted[one.id]]
-        users = {name: _counts(user, held, pending) for user, name in self.people.items()}
+        users = {name: _counts(user, held, pending) for user, name in self.accounts.items()}
         return Progress(records=len(held), pending=len(pending), reviews_wanted=sum(wanted[one.id] for one in pending),
                         users={name: counts for name, counts in users.items() if counts != Counts(0, 0, 0)})
 
@@ -161,7 +158,7 @@ class DeskInMemory:
 
     def invite(self, *names: str) -> None:
         """Give people accounts, who have done nothing yet."""
-        self.people |= {a_reviewer(name).id: name for name in names}
+        self.accounts |= {a_reviewer(name).id: name for name in names}
 
     def submit(self, name: str, item: ReviewItem, answer: RateAnswer | RankAnswer | Mapping[str, Any]) -> None:
         """Submit a form, or values as the page would send them. The person gets an account when they have none."""
@@ -189,7 +186,7 @@ class DeskInMemory:
     def delete_user(self, name: str) -> None:
         """Delete an account, with all its responses, as Argilla does."""
         user = a_reviewer(name).id
-        del self.people[user]
+        del self.accounts[user]
         for _, held in self.held.values():
             for one in held.values():
                 one.responses.pop(user, None)
@@ -198,7 +195,7 @@ class DeskInMemory:
                  answer: RateAnswer | RankAnswer | Mapping[str, Any]) -> None:
         dataset, held = self._find(item)
         user = a_reviewer(name).id
-        self.people.setdefault(user, name)
+        self.accounts.setdefault(user, name)
         values = answer if isinstance(answer, Mapping) else _values(answer, item, held.draft)
         held.responses[user] = Response(id=f"response-{item.id}-{user}", user_id=user, status=status, values=values,
                                         updated_at=self._tick())

@@ -10,7 +10,7 @@ from feedback.config import DeskConfig
 from feedback.desk.argilla_layout import changes, read_layout, settings
 from feedback.desk.argilla_server import Server
 from feedback.desk.codec import RecordDraft
-from feedback.desk.desk import Answers, Counts, Dataset, Page, Progress, Record, Response
+from feedback.desk.desk import Answers, Counts, Dataset, Page, People, Progress, Record, Response
 from feedback.desk.layout import Layout, is_review_dataset
 from feedback.desk.routing import WANTED
 from feedback.errors import DeskRefused
@@ -148,18 +148,14 @@ class ArgillaDesk:
         """Every account's user name by id."""
         return {ReviewerId(one["id"]): one["username"] for one in self._server.send("GET", "users")["items"]}
 
-    def reviewers(self) -> set[str]:
-        """Names of the annotators who may rate in this workspace."""
-        return {name for name, role in self._members().items() if role == "annotator"}
-
-    def managers(self) -> set[str]:
-        """Names of the owners, and of the admins of this workspace."""
-        owners = {one["username"] for one in self._server.send("GET", "users")["items"] if one["role"] == "owner"}
-        return owners | {name for name, role in self._members().items() if role == "admin"}
-
-    def _members(self) -> dict[str, str]:
-        found = self._server.send("GET", f"workspaces/{self._workspace_id()}/users")["items"]
-        return {one["username"]: one["role"] for one in found}
+    def people(self) -> People:
+        """Everybody who may rate in this workspace, and all other accounts."""
+        accounts = self._server.send("GET", "users")["items"]
+        members = self._server.send("GET", f"workspaces/{self._workspace_id()}/users")["items"]
+        return People(names={ReviewerId(one["id"]): one["username"] for one in accounts},
+                      reviewers=frozenset(one["username"] for one in members if one["role"] == "annotator"),
+                      managers=frozenset([*(one["username"] for one in accounts if one["role"] == "owner"),
+                                          *(one["username"] for one in members if one["role"] == "admin")]))
 
     def size(self, dataset: Dataset) -> int:
         """Records in a dataset."""

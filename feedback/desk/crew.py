@@ -62,7 +62,7 @@ def _asked(item: ReviewItem) -> tuple[CompletionId | ItemId, ...]:
 
 def crew_of(desk: Desk, store: Store, router: Router | None) -> Crew:
     """The people as the server has them now; of owners and admins those who ever reviewed something."""
-    names = desk.users()
-    rated = {names[one.id] for one in store.reviewers() if one.id in names}
-    return Crew(names=names, reviewers=frozenset(desk.reviewers()), managers=frozenset(desk.managers() & rated),
+    people = desk.people()
+    rated = {people.names[one.id] for one in store.reviewers() if one.id in people.names}
+    return Crew(names=people.names, reviewers=people.reviewers, managers=people.managers & rated,
                 routing=router.config if router else None, adjudicators=router.adjudicators if router else ())

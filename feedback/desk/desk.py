@@ -85,6 +85,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class People:
+    """The accounts of a server, as one workspace sees them."""
+
+    names: Mapping[ReviewerId, str]
+    """Every account's user name."""
+    reviewers: frozenset[str]
+    """Names of the annotators of the workspace."""
+    managers: frozenset[str]
+    """Names of the owners, and of the admins of the workspace: they may rate as well."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far one dataset is."""
 
@@ -147,11 +159,8 @@ class Desk(Protocol):
     def users(self) -> dict[ReviewerId, str]:
         """Every account's user name by id."""
 
-    def reviewers(self) -> set[str]:
-        """Names of the annotators who may rate in this workspace."""
-
-    def managers(self) -> set[str]:
-        """Names of the owners, and of the admins of this workspace: they may rate as well."""
+    def people(self) -> People:
+        """Everybody who may rate in this workspace, and all other accounts."""
 
     def size(self, dataset: Dataset) -> int:
         """Records in a dataset."""

@@ -72,13 +72,14 @@ def status(desk: Desk, store: Store, *, router: Router | None = None, now: datet
     found = {dataset.name: dataset for dataset in desk.datasets().values() if dataset.ready and is_review_dataset(dataset.name)}
     counted = {name: desk.progress(dataset) for name, dataset in found.items()}
     waiting = {name: desk.waiting(dataset) for name, dataset in found.items()}
-    people = sorted(desk.reviewers() | {user for one in counted.values() for user in one.users})
+    crew = crew_of(desk, store, router)
+    people = sorted(crew.reviewers | {user for one in counted.values() for user in one.users})
     there = {dataset.id for dataset in found.values()}
     shown = {item_id for item_id, records in store.pushed().items() if any(one.split("/")[0] in there for one in records)}
     held = Counter(one.split("/")[0] for records in store.pushed().values() for one in records)
     datasets, items = tuple(_dataset(found[name], counted[name]) for name in sorted(found)), store.items()
     missing = sum(dataset.reviews_missing for dataset in datasets)
-    by_id, at, crew = {item.id: item for item in items}, now or datetime.now(UTC), crew_of(desk, store, router)
+    by_id, at = {item.id: item for item in items}, now or datetime.now(UTC)
     return DeskStatus(workspace=desk.workspace, datasets=datasets,
                       reviewers=tuple(_reviewer(name, [(counted[one], waiting[one]) for one in found]) for name in people),
                       gone=sum(max(0, held[one.id] - counted[name].records) for name, one in found.items()),

@@ -50,7 +50,8 @@ def wanted(desk: DeskInMemory, item: ReviewItem) -> object:
 def test_an_item_is_left_to_those_it_is_for_who_said_nothing_of_it(desk: DeskInMemory, store: Store, medical: ReviewItem) -> None:
     desk.invite("ana", "bo", "cem", "chief")
     desk.chiefs = {"chief"}
-    crew = Crew(desk.users(), frozenset(desk.reviewers()), frozenset(), ROUTING)
+    people = desk.people()
+    crew = Crew(people.names, people.reviewers, frozenset(), ROUTING)
     assert crew.left(store, [medical]) == {medical.id: {"ana", "bo"}}
     sync(desk, store, a_rubric(), QueueConfig())
     desk.submit("ana", medical, RIGHT)

@@ -253,7 +253,7 @@ def test_a_renamed_or_deleted_reviewer_keeps_their_ratings(store: Store, telling
     push(telling, store, a_rubric())
     telling.submit("sim-anna", one, a_rate_answer())
     pull(telling, store, a_rubric())
-    telling.people[a_reviewer("sim-anna").id] = "sim-anna-maria"
+    telling.accounts[a_reviewer("sim-anna").id] = "sim-anna-maria"
     telling.submit("sim-anna", two, a_rate_answer())
     pull(telling, store, a_rubric())
     assert [reviewer.name for reviewer in store.reviewers()] == ["sim-anna-maria"]

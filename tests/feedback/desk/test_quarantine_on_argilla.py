@@ -69,7 +69,7 @@ def test_who_always_says_the_same_is_proposed_left_out_asked_for_again_and_taken
     assert sync(real, queue, a_rubric(), QueueConfig()).asked.again == 0  # nobody is left whose review would count
     new_annotator(owner, "sim-q3", real.workspace)
     assert sync(real, queue, a_rubric(), QueueConfig()).asked.again == ITEMS
-    assert "owner" in real.managers()
+    assert "owner" in real.people().managers
 
     decide(queue, "sim-q2", lift=True, actor="lead", reason="spoke with them", at=datetime.now(UTC))
     assert aggregate(contents_now(queue, a_rubric())).left_out == {}

@@ -32,7 +32,7 @@ def test_each_reviewer_has_what_waits_for_them(store: Store, desk: DeskInMemory)
     one, two, *_ = store.items(queue=Queue.RATE)
     desk.submit("sim-anna", one, a_rate_answer())
     desk.save_draft("sim-anna", two, a_rate_answer())
-    desk.people[desk.users().popitem()[0]] = "sim-anna"
+    desk.accounts[desk.users().popitem()[0]] = "sim-anna"
     (anna,) = status(desk, store).reviewers
     assert (anna.name, anna.simulated, anna.submitted, anna.unfinished, anna.waiting) == ("sim-anna", True, 1, 1, 4)
 
