@@ -175,12 +175,13 @@ class _Messages:
     def judge(self, *, keep: float) -> None:
         """Judge each reviewer by their items' other ratings, and each rating by its reviewer's other ratings."""
         others = np.where(self.fixed[self.item, None], self.certain[self.item], normal(self.beliefs[self.item] - self.says))
-        self.before = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit + self.tilt * self.severity
+        level = np.log(self.share) + self.towards_habits[:, None] * self.manners.habit
+        self.before = level + self.tilt * self.severity
         for first, last in _batches(self.starts):
             self._judge_some(first, last, others, keep)
         self.share = learned(self.manners, self.posterior, self.evidence, lean=self.lean)
         if self.two:
-            self.tilt = balance(self.before - self.tilt * self.severity + self.evidence, self.severity)
+            self.tilt = balance(level + self.evidence, self.severity)
 
     def _judge_some(self, first: int, last: int, others: Numbers, keep: float) -> None:
         """Do so for the reviewers from `first` to before `last`, whose ratings lie together."""
