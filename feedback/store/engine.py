@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import OperationalError
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,8 +53,23 @@ def _url(where: str | Path) -> sa.URL:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     # sqlite3 would commit before DDL and start transactions late; SQLAlchemy's BEGIN below replaces both habits.
     connection.isolation_level = None
-    for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    _write_ahead(connection)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch to the write-ahead log. Of several that open a new store at once SQLite refuses all but one, without waiting."""
+    last = monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except OperationalError as error:
+            if "locked" not in str(error) or monotonic() > last:
+                raise
+            sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
