@@ -85,10 +85,9 @@ class Project:
 
     def open_store(self) -> Store:
         """The project's store: a file in the project, or the database that `store:` names."""
-        from feedback.store.store import Store
+        from feedback.store.store import Store, located
 
-        where = self.config.store
-        return Store.open(where if "://" in where else self.folder / where)
+        return Store.open(located(self.config.store, self.folder))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

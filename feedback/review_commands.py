@@ -32,10 +32,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 def setup(dir: Folder = Path(), dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
           json: Json = False) -> None:
     """Make the workspace and its datasets from rubric.yaml."""
+    from feedback.desk.project import project_router
     from feedback.desk.setup import setup as apply
 
     project, rubric, desk = _connected(dir)
-    plan = apply(desk, rubric, project.queues, router=_router(desk, project), dry_run=dry_run)
+    plan = apply(desk, rubric, project.queues, router=project_router(desk, project), dry_run=dry_run)
     if json:
         print_json(plan)
         return
@@ -134,17 +135,11 @@ def _connected(folder: Path) -> tuple[DeskProject, Rubric, ArgillaDesk]:
 
 @contextmanager
 def _at_work(folder: Path) -> Iterator[tuple[Rubric, ArgillaDesk, Store, Router | None]]:
-    from feedback.desk.project import open_project_store
+    from feedback.desk.project import open_project_store, project_router
 
     project, rubric, desk = _connected(folder)
     with open_project_store(folder, project) as store:
-        yield rubric, desk, store, _router(desk, project)
-
-
-def _router(desk: ArgillaDesk, project: DeskProject) -> Router | None:
-    from feedback.desk.routing import open_router
-
-    return open_router(desk, project.argilla.routing, adjudicators=project.queues.adjudicators)
+        yield rubric, desk, store, project_router(desk, project)
 
 
 def _tell_push(report: PushReport) -> None:

@@ -11,9 +11,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from feedback.config import DeskConfig, QueueConfig, read_yaml
+from feedback.desk.desk import Desk
+from feedback.desk.routing import Router, open_router
 from feedback.errors import DeskUnreachable, InvalidInput
 from feedback.rubric import Rubric, read_rubric
-from feedback.store.store import Store
+from feedback.store.store import Store, located
 
 SERVE = "run `redpen serve` in the project and leave it running, or name another Argilla under `argilla: url:` in redpen.yaml"
 
@@ -52,7 +54,15 @@ def project_rubric(folder: Path, project: DeskProject) -> Rubric:
 
 def open_project_store(folder: Path, project: DeskProject) -> Store:
     """The project's store."""
-    return Store.open(project.store if "://" in project.store else folder / project.store)
+    return Store.open(located(project.store, folder))
+
+
+def project_router(desk: Desk, project: DeskProject) -> Router | None:
+    """What sends the project's records to people; None where they are not routed.
+
+    Raises InvalidInput when an adjudicator is a group that the configuration does not have.
+    """
+    return open_router(desk, project.argilla.routing, adjudicators=project.queues.adjudicators)
 
 
 def connection(folder: Path, config: DeskConfig, *, environ: Mapping[str, str]) -> Connection:

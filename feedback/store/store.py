@@ -325,6 +325,11 @@ class Store:
             return [row.model_validate_json(body) for body in connection.execute(query).scalars()]
 
 
+def located(name: str, project: Path) -> Path | str:
+    """Where `store:` of a project's redpen.yaml lies: a database's address as it stands, else a file of the project."""
+    return name if "://" in name else project / name
+
+
 def _body(value: BaseModel) -> str:
     return canonical_json(value.model_dump(mode="json"))
 

@@ -48,12 +48,13 @@ def project_prompts(project: Path | None, settings: DataSettings) -> list[Prompt
 
 def remembered_prompts(project: Path | None, settings: DataSettings) -> list[Prompt]:
     """All prompts of the project, and those that have left its files and stand in its store: what was held out once stays out."""
-    from feedback.store.store import Store
+    from feedback.store.store import Store, located
 
     prompts = project_prompts(project, settings)
-    if project is None or not ("://" in settings.store or (project / settings.store).is_file()):
+    where = located(settings.store, project) if project else None
+    if where is None or (isinstance(where, Path) and not where.is_file()):
         return prompts
-    with Store.open(settings.store if "://" in settings.store else project / settings.store) as store:
+    with Store.open(where) as store:
         return [*prompts, *store.prompts()]
 
 

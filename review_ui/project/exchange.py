@@ -24,8 +24,7 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
     Raises what the desk raises: whoever supervises this starts it again.
     """
     from feedback.desk.argilla_desk import connect
-    from feedback.desk.project import connection, open_project_store, project_rubric, read_desk_project
-    from feedback.desk.routing import open_router
+    from feedback.desk.project import connection, open_project_store, project_router, project_rubric, read_desk_project
     from feedback.desk.setup import setup
     from feedback.desk.sync import sync
 
@@ -33,7 +32,7 @@ def exchange(folder: Path, *, looks: int | None = None) -> None:
     rubric = project_rubric(folder, project)
     there = connection(folder, project.argilla, environ=os.environ)
     desk = connect(project.argilla, url=there.url, api_key=there.api_key, advice=there.advice)
-    router = open_router(desk, project.argilla.routing, adjudicators=project.queues.adjudicators)
+    router = project_router(desk, project)
     for step in setup(desk, rubric, project.queues, router=router, dry_run=False).steps:
         note(step)
     with open_project_store(folder, project) as store:
